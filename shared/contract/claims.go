@@ -1,0 +1,47 @@
+package contract
+
+import "time"
+
+// TokenType is the "typ" of access tokens (RFC 9068 section 2.1).
+const TokenType = "at+jwt"
+
+// ClientPeople is the client_id of tokens that people sign in with.
+const ClientPeople = "gatehouse"
+
+// Claims are the claims of an access token that was verified, or that is to
+// be signed (RFC 9068 section 2.2, and our own sid, roles, ver, email_verified).
+type Claims struct {
+	Issuer        string
+	Audience      []string
+	ClientID      string
+	Subject       string // user id
+	SessionID     string
+	TokenID       string // jti
+	IssuedAt      time.Time
+	NotBefore     time.Time
+	ExpiresAt     time.Time
+	Roles         []string
+	Version       uint64 // the user's token version when the token was made
+	EmailVerified bool
+	Methods       []string // amr
+	KeyID         string   // kid of the key that signed the token
+
+	// Refs are what revocations are looked up by, worked out once when the
+	// token is verified.
+	Refs Refs
+}
+
+// Refs are the three ids of a token by which it can be revoked.
+type Refs struct {
+	Token, Session, User SubjectID
+}
+
+// HasRole reports whether the claims name the role.
+func (c *Claims) HasRole(role string) bool {
+	for _, r := range c.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,57 @@
+package contract
+
+// ReportVersion is the format of Report.
+const ReportVersion = 1
+
+// Report is what a gateway node says of itself every 250 ms, and as soon as
+// its watermark advances: the newest nonce, and how far it has come.
+type Report struct {
+	V         int     `json:"v"`
+	Node      string  `json:"node"`
+	Nonce     string  `json:"nonce"` // never used before, not by an earlier life of the node either
+	Address   string  `json:"address"`
+	Version   string  `json:"version"` // of the program
+	Epoch     uint64  `json:"epoch"`
+	Applied   uint64  `json:"applied"` // watermark: nothing up to this number is missing
+	Head      uint64  `json:"head"`    // newest head it has heard of
+	AgeMillis float64 `json:"age_ms"`  // view age; negative while the node has never been fresh
+	Degraded  bool    `json:"degraded"`
+}
+
+// HeadVersion is the newest format of Head that this code understands.
+const HeadVersion = 1
+
+// Head is the sequencer's word that Last was the number of the newest
+// committed revocation when it looked into the database, after it had received
+// the nonces. It is signed (see shared/revocation).
+type Head struct {
+	V         int               `json:"v"`
+	Sequencer string            `json:"sequencer"`
+	Epoch     uint64            `json:"epoch"`
+	Last      uint64            `json:"last"`
+	Oldest    uint64            `json:"oldest"` // numbers below no longer matter to anyone
+	Nonces    map[string]string `json:"nonces"` // by node
+}
+
+// RepairRequest asks for the numbers From to To of an epoch. The answer is one
+// signed batch that starts at From, or at the oldest number still alive if
+// that is later, and may end before To.
+type RepairRequest struct {
+	Node  string `json:"node"`
+	Epoch uint64 `json:"epoch"`
+	From  uint64 `json:"from"`
+	To    uint64 `json:"to"`
+}
+
+// WakeRequest tells the active sequencer that these rows are committed.
+type WakeRequest struct {
+	IDs []string `json:"ids"`
+}
+
+// WakeAnswer gives the highest number among the rows of a WakeRequest, once
+// all of them have one.
+type WakeAnswer struct {
+	Epoch  uint64 `json:"epoch"`
+	Number uint64 `json:"number"`
+	Error  string `json:"error,omitempty"`
+}
