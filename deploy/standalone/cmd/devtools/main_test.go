@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/smtp"
+	"strings"
+	"testing"
+)
+
+// start runs devtools and returns a function that reads a value from its log:
+// the value of key in the record with the given message.
+func start(t *testing.T, args ...string) func(message, key string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, args, in)
+		_ = in.Close()
+	}()
+	lines := bufio.NewScanner(out)
+	t.Cleanup(func() {
+		cancel()
+		_, _ = io.Copy(io.Discard, out)
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	return func(message, key string) string {
+		t.Helper()
+		for lines.Scan() {
+			var record map[string]any
+			if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
+				t.Fatalf("log: %v", err)
+			}
+			if record["msg"] == message {
+				return record[key].(string)
+			}
+		}
+		t.Fatalf("the log ends before %q", message)
+		return ""
+	}
+}
+
+// get returns the body of a page.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v: %s", res.Status, err, body)
+	}
+	return string(body)
+}
+
+func TestRun(t *testing.T) {
+	t.Run("mail that is sent can be read", func(t *testing.T) {
+		value := start(t, "mailbox")
+		url, addr := value("takes mail", "url"), value("listens", "addr")
+		err := smtp.SendMail(strings.TrimPrefix(url, "smtp://"), nil, "a@example.com", []string{"b@example.com"}, []byte("Subject: hi\r\n\r\nbody\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, "http://"+addr+"/dev/mail"); !strings.Contains(got, `"subject":"hi"`) {
+			t.Errorf("the mailbox shows %s", got)
+		}
+	})
+	t.Run("echo answers with the request", func(t *testing.T) {
+		addr := start(t, "echo")("listens", "addr")
+		if got := get(t, "http://"+addr+"/a?b=c"); !strings.Contains(got, `"path":"/a","raw_query":"b=c"`) {
+			t.Errorf("the answer is %s", got)
+		}
+	})
+}
+
+func TestRun_refuses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"no program", nil},
+		{"an unknown program", []string{"fax"}},
+		{"an unknown flag", []string{"echo", "-x"}},
+		{"an argument too many", []string{"echo", "now"}},
+		{"an address that is none", []string{"echo", "-addr", "nowhere"}},
+		{"a mailbox for everybody", []string{"mailbox", "-smtp-addr", "0.0.0.0:0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := run(t.Context(), c.args, io.Discard); err == nil {
+				t.Error("it was accepted")
+			}
+		})
+	}
+}
