@@ -1,0 +1,144 @@
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// Store is the storage that Service needs. Times come back in UTC with
+// microseconds. A record that does not exist is fault.NotFound; a database that
+// is away or too busy is fault.Unavailable, and never an answer about a caller.
+type Store interface {
+	Reader
+	// InTx runs change in one transaction and commits if it returns nil. Nothing
+	// of it is visible to others before the commit, and nothing remains of one
+	// that failed. change may run again after a conflict with another
+	// transaction, so it must start from nothing each time.
+	InTx(ctx context.Context, change func(tx Tx) error) error
+	// Prune deletes sessions and mail tokens which expired before the given
+	// time, at most limit of each, and returns how many rows went.
+	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Reader reads what is committed, and inside a transaction also what the
+// transaction itself wrote.
+type Reader interface {
+	// User returns the user with the id.
+	User(ctx context.Context, id string) (User, error)
+	// UserByEmail returns the user with the lower-cased address.
+	UserByEmail(ctx context.Context, email string) (User, error)
+	// Session returns a session, also one that has ended or expired.
+	Session(ctx context.Context, id string) (Session, error)
+	// LiveSessions returns the sessions of a user that have neither ended nor
+	// expired at the given time, newest first: those after the given id, or all
+	// if it is empty, and at most limit.
+	LiveSessions(ctx context.Context, q LiveQuery) ([]Session, error)
+	// MailToken returns the mail token with the hash.
+	MailToken(ctx context.Context, hash []byte) (MailToken, error)
+	// PastPasswords returns the newest n hashes of earlier passwords.
+	PastPasswords(ctx context.Context, userID string, n int) ([]string, error)
+	// TokenRevoked reports whether the access token with this id was revoked by
+	// itself.
+	TokenRevoked(ctx context.Context, tokenID string) (bool, error)
+	// HasAdministrator reports whether any account has the role admin.
+	HasAdministrator(ctx context.Context) (bool, error)
+	// Audit returns events newest first.
+	Audit(ctx context.Context, f AuditFilter) ([]AuditEvent, error)
+}
+
+// LiveQuery selects live sessions of a user.
+type LiveQuery struct {
+	UserID string
+	At     time.Time
+	After  string // id of the last session of the page before
+	Limit  int
+}
+
+// AuditFilter selects audit events; zero fields select everything. Before is
+// the place of the last event of the page before.
+type AuditFilter struct {
+	UserID   string
+	Event    string
+	From, To time.Time
+	BeforeAt time.Time
+	BeforeID string
+	Limit    int
+}
+
+// Tx is a transaction. The row of a user is the lock for everything that
+// belongs to the user: a transaction that changes the user, or one of the
+// user's sessions, holds it, so that two such transactions follow one another.
+// LockAdministrators comes before LockUser.
+type Tx interface {
+	Reader
+	UserTx
+	SessionTx
+	JournalTx
+}
+
+// UserTx changes users.
+type UserTx interface {
+	// LockUser returns the user as of the moment the lock was got.
+	LockUser(ctx context.Context, id string) (User, error)
+	// LockAdministrators makes transactions follow one another that may take an
+	// administrator away.
+	LockAdministrators(ctx context.Context) error
+	// OtherAdministrators counts the administrators besides id who are not
+	// locked.
+	OtherAdministrators(ctx context.Context, id string) (int, error)
+	// AddUser adds a user. A taken address is fault.Conflict, and the
+	// transaction goes on.
+	AddUser(ctx context.Context, u User) error
+	// SaveUser writes all fields of a user but ID and CreatedAt. A taken address
+	// is fault.Conflict, after which the transaction cannot go on.
+	SaveUser(ctx context.Context, u User) error
+	// DeleteUser removes the user with all sessions, mail tokens and passwords.
+	DeleteUser(ctx context.Context, id string) error
+	// AddPastPassword remembers a hash, and forgets all but the newest keep.
+	AddPastPassword(ctx context.Context, p PastPassword) error
+}
+
+// PastPassword is a password that a user once had.
+type PastPassword struct {
+	ID     string // orders them
+	UserID string
+	Hash   string
+	At     time.Time
+	Keep   int // how many of the newest stay, with this one
+}
+
+// SessionTx changes sessions.
+type SessionTx interface {
+	// AddSession adds a session.
+	AddSession(ctx context.Context, s Session) error
+	// SaveSession writes what changes in a session's life: the times but
+	// CreatedAt, the refresh state, address and user agent.
+	SaveSession(ctx context.Context, s Session) error
+	// EndSessions ends the sessions of a user that have not ended yet and
+	// returns how many.
+	EndSessions(ctx context.Context, userID, cause string, at time.Time) (int, error)
+	// LatestAccess returns when the last access token made for any of the
+	// user's sessions expires, and the zero time if there is none.
+	LatestAccess(ctx context.Context, userID string) (time.Time, error)
+}
+
+// JournalTx writes what is told to others, and what proves an address.
+type JournalTx interface {
+	// AddRevocation appends to the revocation log.
+	AddRevocation(ctx context.Context, r Revocation) error
+	// AddAudit appends to the audit trail.
+	AddAudit(ctx context.Context, e AuditEvent) error
+	// Enqueue puts a message into the outbox.
+	Enqueue(ctx context.Context, m OutboxMessage, at time.Time) error
+	// CountMail notes that a letter goes to the recipient (a hash of the
+	// address), and returns how many went there since the given time, with this
+	// one.
+	CountMail(ctx context.Context, recipient []byte, at, since time.Time) (int, error)
+	// AddMailToken adds a mail token.
+	AddMailToken(ctx context.Context, t MailToken) error
+	// TakeMailToken deletes the token with the hash and reports whether it was
+	// there. Of several that take the same token one gets true.
+	TakeMailToken(ctx context.Context, hash []byte) (bool, error)
+	// DropMailTokens deletes the user's tokens for a purpose.
+	DropMailTokens(ctx context.Context, userID, purpose string) error
+}
