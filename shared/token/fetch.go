@@ -1,0 +1,73 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// newClient returns a client for key sets alone: few connections, bounded
+// answers, and no redirect, which would let an answer choose the source.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			MaxConnsPerHost:        2,
+			MaxIdleConns:           4,
+			IdleConnTimeout:        30 * time.Second,
+			ResponseHeaderTimeout:  DefaultFetchTimeout,
+			MaxResponseHeaderBytes: 16 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// fetchAny asks the replicas in turn, first the one that answered last, until
+// one gives a good set.
+func (r *RemoteKeys) fetchAny(ctx context.Context) (*Set, error) {
+	var problems []error
+	n := uint64(len(r.config.URLs))
+	if n == 0 {
+		return nil, errors.New("no key set URL is configured")
+	}
+	for i := range n {
+		at := (r.first.Load() + i) % n
+		set, err := r.fetch(ctx, r.config.URLs[at])
+		if err == nil {
+			r.first.Store(at)
+			return set, nil
+		}
+		problems = append(problems, err)
+	}
+	return nil, errors.Join(problems...)
+}
+
+func (r *RemoteKeys) fetch(ctx context.Context, url string) (*Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.FetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("ask for key set: %w", err)
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask for key set: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // all that matters was read
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("key set at %s: status %d", url, resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxSetBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read key set at %s: %w", url, err)
+	}
+	set, err := ParseSet(body)
+	if err != nil {
+		return nil, fmt.Errorf("key set at %s: %w", url, err)
+	}
+	return set, nil
+}
