@@ -1,0 +1,77 @@
+package httpx
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics count the requests of one service.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+// newMetrics registers the metrics, or finds those that another server of the
+// same service has registered. It returns nil for a nil registry.
+func newMetrics(registry prometheus.Registerer, service string) *metrics {
+	if registry == nil {
+		return nil
+	}
+	labels := prometheus.Labels{"service": service}
+	return &metrics{
+		requests: register(registry, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_http_requests_total", Help: "Requests answered.", ConstLabels: labels,
+		}, []string{"method", "route", "class"})),
+		duration: register(registry, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gatehouse_http_request_duration_seconds", Help: "Time to answer a request.", ConstLabels: labels,
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"})),
+		inFlight: register(registry, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gatehouse_http_requests_in_flight", Help: "Requests being answered.", ConstLabels: labels,
+		})),
+	}
+}
+
+// register adds a collector to the registry, or returns the one in its place.
+// Any other conflict leaves the collector unregistered: it counts for nobody.
+func register[C prometheus.Collector](registry prometheus.Registerer, collector C) C {
+	if known, ok := errors.AsType[prometheus.AlreadyRegisteredError](registry.Register(collector)); ok {
+		if same, ok := known.ExistingCollector.(C); ok {
+			return same
+		}
+	}
+	return collector
+}
+
+// begin counts a request in; the function it returns counts it out.
+func (m *metrics) begin() func(method string, rec *record, elapsed time.Duration) {
+	if m == nil {
+		return func(string, *record, time.Duration) {}
+	}
+	m.inFlight.Inc()
+	return func(method string, rec *record, elapsed time.Duration) {
+		m.inFlight.Dec()
+		route := rec.route
+		if route == "" {
+			route = "none"
+		}
+		class := strconv.Itoa(rec.writer.status/100) + "xx"
+		m.requests.WithLabelValues(knownMethod(method), route, class).Inc()
+		m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
+	}
+}
+
+// knownMethod keeps callers from inventing label values.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return method
+	}
+	return "other"
+}

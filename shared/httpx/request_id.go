@@ -1,0 +1,59 @@
+package httpx
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// maxRequestID bounds a request id that comes from outside.
+const maxRequestID = 128
+
+type requestIDKey struct{}
+
+// RequestID gives the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// WithRequestID returns a context that belongs to the request with this id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// requestID keeps the id that a trusted proxy has given, else makes one.
+func requestID(header http.Header, trusted bool) string {
+	if values := header.Values(contract.HeaderRequestID); trusted && len(values) == 1 && wellFormedID(values[0]) {
+		return values[0]
+	}
+	return newID()
+}
+
+// newID makes a UUIDv7, whose order is the order of time.
+func newID() string {
+	id, err := uuid.NewV7()
+	if err != nil { // the clock cannot be read; any unique text will do
+		return randomHex(16)
+	}
+	return id.String()
+}
+
+// wellFormedID allows the characters that ids are made of in practice, so that
+// an id is safe in logs, headers and subjects.
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,94 @@
+package httpx
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+)
+
+// trace is the W3C trace context of a request: whose trace it belongs to, and
+// the id of our own part (span) in it.
+type trace struct {
+	traceID, spanID, flags string
+}
+
+// newTrace continues the trace that the header names, or begins one.
+func newTrace(header http.Header) trace {
+	t := trace{spanID: randomHex(8), flags: "00"}
+	if values := header.Values("Traceparent"); len(values) == 1 {
+		if id, flags, ok := parseTraceParent(values[0]); ok {
+			t.traceID, t.flags = id, flags
+			return t
+		}
+	}
+	t.traceID = randomHex(16)
+	return t
+}
+
+// String gives the traceparent header for calls made on behalf of the request.
+func (t trace) String() string { return "00-" + t.traceID + "-" + t.spanID + "-" + t.flags }
+
+// parseTraceParent reads "version-traceid-parentid-flags" in lower-case hex.
+// A later version may be longer; the version ff and zero ids are invalid.
+func parseTraceParent(text string) (traceID, flags string, ok bool) {
+	if len(text) < 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' {
+		return "", "", false
+	}
+	version, traceID, parent, flags := text[:2], text[3:35], text[36:52], text[53:55]
+	if !isHex(version) || !isHex(traceID) || !isHex(parent) || !isHex(flags) || version == "ff" {
+		return "", "", false
+	}
+	if len(text) > 55 && (version == "00" || text[55] != '-') {
+		return "", "", false
+	}
+	if isZero(traceID) || isZero(parent) {
+		return "", "", false
+	}
+	if flags[1]&1 == 1 { // of the flags only "sampled" is ours to pass on
+		return traceID, "01", true
+	}
+	return traceID, "00", true
+}
+
+func isHex(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func isZero(text string) bool {
+	for i := range len(text) {
+		if text[i] != '0' {
+			return false
+		}
+	}
+	return true
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}
+
+// TraceParent gives the traceparent header to send with calls made on behalf
+// of the request that ctx belongs to, and "" outside of a request.
+func TraceParent(ctx context.Context) string {
+	if rec := recordFrom(ctx); rec != nil {
+		return rec.trace.String()
+	}
+	return ""
+}
+
+// TraceID gives the id of the trace that ctx belongs to, and "" outside of a
+// request.
+func TraceID(ctx context.Context) string {
+	if rec := recordFrom(ctx); rec != nil {
+		return rec.trace.traceID
+	}
+	return ""
+}
