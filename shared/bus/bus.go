@@ -1,0 +1,203 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// Bounds of the connection. The library keeps its lock while it connects and
+// while it writes, so these are also the longest that a call can be held up.
+const (
+	connectTimeout = time.Second
+	writeTimeout   = time.Second
+	pingInterval   = time.Second
+	maxPings       = 2
+	minReconnect   = 50 * time.Millisecond
+	maxReconnect   = 500 * time.Millisecond
+	closeTimeout   = time.Second
+	callTimeout    = 5 * time.Second // of a call whose context has no deadline
+)
+
+// Config says where the broker is and who we are.
+type Config struct {
+	URL    string `env:"NATS_URL"`                           // nats://host:port, several separated by commas
+	Creds  string `env:"NATS_CREDS"`                         // path of a credentials file, if the broker asks for one
+	Prefix string `env:"NATS_PREFIX" envDefault:"gatehouse"` // first word of every subject and stream
+	Name   string // of the client, for the broker's monitoring
+}
+
+// Bus is a connection to the broker. Its methods may be called at any time and
+// from any goroutine.
+type Bus struct {
+	conn      *nats.Conn
+	js        jetstream.JetStream
+	log       *slog.Logger
+	subjects  contract.Subjects
+	connected atomic.Bool // as the library last told, readable without its lock
+
+	mu      sync.Mutex
+	closed  bool
+	subs    map[*subscription]struct{}
+	hooks   map[int]func() // called after every (re)connect
+	hookID  int
+	streams map[string]Stream // ensured through this bus
+}
+
+// Connect starts a connection. It does not wait for a server that is away: the
+// connection is made as soon as there is one.
+func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
+	if cfg.URL == "" {
+		return nil, errors.New("connect to NATS: NATS_URL is empty")
+	}
+	b := &Bus{
+		log:      log,
+		subjects: contract.Subjects{Prefix: cmp.Or(cfg.Prefix, contract.DefaultPrefix)},
+		subs:     map[*subscription]struct{}{},
+		hooks:    map[int]func(){},
+		streams:  map[string]Stream{},
+	}
+	options := b.options(cfg)
+	conn, err := nats.Connect(cfg.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	b.conn = conn
+	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(callTimeout)); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	if conn.IsConnected() {
+		b.connected.Store(true)
+	}
+	return b, nil
+}
+
+func (b *Bus) options(cfg Config) []nats.Option {
+	options := []nats.Option{
+		nats.Name(cfg.Name),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		// No buffer for a server that is away: what was refused with an error
+		// must not be delivered later.
+		nats.ReconnectBufSize(-1),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			limit := min(minReconnect<<min(attempts, 10), maxReconnect)
+			return minReconnect + rand.N(limit)
+		}),
+		// A server that has forgotten us may know us again: keep trying.
+		nats.IgnoreAuthErrorAbort(),
+		nats.Timeout(connectTimeout),
+		nats.FlusherTimeout(writeTimeout),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPings),
+		nats.SyncQueueLen(pendingMessages),
+		nats.ConnectHandler(func(*nats.Conn) { b.onConnect() }),
+		nats.ReconnectHandler(func(*nats.Conn) { b.onConnect() }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.connected.Store(false)
+			if !b.isClosed() {
+				b.log.Warn("broker connection lost", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			b.log.Warn("broker reports a problem", "subject", subject, "error", err)
+		}),
+	}
+	if cfg.Creds != "" {
+		options = append(options, nats.UserCredentials(cfg.Creds))
+	}
+	return options
+}
+
+// onConnect runs on the library's callback goroutine, one event after another.
+func (b *Bus) onConnect() {
+	b.connected.Store(true)
+	b.log.Info("broker connected")
+	b.mu.Lock()
+	hooks := slices.Collect(maps.Values(b.hooks))
+	b.mu.Unlock()
+	for _, hook := range hooks {
+		hook()
+	}
+}
+
+// OnReconnect has f called after each time the connection is made. f must not
+// block: the next event waits for it.
+func (b *Bus) OnReconnect(f func()) { b.hook(f) }
+
+// hook registers f and gives a function that removes it.
+func (b *Bus) hook(f func()) (remove func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hookID++
+	id := b.hookID
+	b.hooks[id] = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.hooks, id)
+	}
+}
+
+// Subjects gives the subjects and stream names under the bus's prefix.
+func (b *Bus) Subjects() contract.Subjects { return b.subjects }
+
+// Ready tells whether the server answers, by asking it.
+func (b *Bus) Ready(ctx context.Context) error {
+	if !b.connected.Load() {
+		return b.failure("reach the broker", nats.ErrDisconnected)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := b.conn.FlushWithContext(ctx); err != nil {
+		return b.failure("reach the broker", err)
+	}
+	return nil
+}
+
+// Close stops the subscriptions, waits for their handlers, sends what is still
+// in the buffer and closes the connection. It may be called again.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	wasClosed := b.closed
+	b.closed = true
+	subs := slices.Collect(maps.Keys(b.subs))
+	b.mu.Unlock()
+	if wasClosed {
+		return
+	}
+	for _, sub := range subs {
+		sub.Stop()
+	}
+	if b.connected.Load() {
+		if err := b.conn.FlushTimeout(closeTimeout); err != nil {
+			b.log.Warn("broker connection closed with messages unsent", "error", err)
+		}
+	}
+	b.conn.Close()
+	b.connected.Store(false)
+}
+
+func (b *Bus) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}

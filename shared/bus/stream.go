@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Stream says what a stream keeps and for how long. When a limit is reached
+// the oldest messages go.
+type Stream struct {
+	Name       string
+	Subjects   []string
+	MaxAge     time.Duration // 0: no limit
+	MaxBytes   int64         // 0: no limit
+	Duplicates time.Duration // how long message ids are remembered; 0: 2 minutes
+	Replicas   int           // 0: 1
+}
+
+func (s Stream) config() jetstream.StreamConfig {
+	config := jetstream.StreamConfig{
+		Name:       s.Name,
+		Subjects:   s.Subjects,
+		MaxAge:     s.MaxAge,
+		MaxBytes:   s.MaxBytes,
+		Duplicates: s.Duplicates,
+		Replicas:   max(1, s.Replicas),
+		Storage:    jetstream.FileStorage,
+		Discard:    jetstream.DiscardOld,
+	}
+	if config.MaxBytes == 0 {
+		config.MaxBytes = -1
+	}
+	if config.Duplicates == 0 {
+		config.Duplicates = 2 * time.Minute
+		if s.MaxAge > 0 { // the server wants it no longer than the age
+			config.Duplicates = min(config.Duplicates, s.MaxAge)
+		}
+	}
+	return config
+}
+
+// EnsureStream creates the stream or gives it these settings. The bus
+// remembers it, and makes it again when Store or Consume find it gone.
+func (b *Bus) EnsureStream(ctx context.Context, s Stream) error {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	b.mu.Lock()
+	b.streams[s.Name] = s
+	b.mu.Unlock()
+	return b.ensure(ctx, s)
+}
+
+func (b *Bus) ensure(ctx context.Context, s Stream) error {
+	if !b.connected.Load() {
+		return b.failure("ensure stream "+s.Name, nats.ErrDisconnected)
+	}
+	_, err := b.js.CreateOrUpdateStream(ctx, s.config())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another replica was quicker
+		_, err = b.js.UpdateStream(ctx, s.config())
+	}
+	return b.failure("ensure stream "+s.Name, err)
+}
+
+// restoreStreams makes sure that the streams ensured through this bus exist.
+func (b *Bus) restoreStreams(ctx context.Context) error {
+	b.mu.Lock()
+	streams := make([]Stream, 0, len(b.streams))
+	for _, s := range b.streams {
+		streams = append(streams, s)
+	}
+	b.mu.Unlock()
+	var errs []error
+	for _, s := range streams {
+		errs = append(errs, b.ensure(ctx, s))
+	}
+	return errors.Join(errs...)
+}
+
+// LastInStream gives the newest message of a subject in a stream, and false if
+// there is none. A stream that does not exist is an error of kind
+// fault.NotFound.
+func (b *Bus) LastInStream(ctx context.Context, stream, subject string) ([]byte, bool, error) {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	attempted := fmt.Sprintf("read the last message of stream %s", stream)
+	if !b.connected.Load() {
+		return nil, false, b.failure(attempted, nats.ErrDisconnected)
+	}
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, false, b.failure(attempted, err)
+	}
+	msg, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, b.failure(attempted, err)
+	}
+	return msg.Data, true, nil
+}
+
+// DeleteStream deletes a stream and its messages. One that does not exist is
+// no error. The bus no longer makes it again.
+func (b *Bus) DeleteStream(ctx context.Context, name string) error {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	b.mu.Lock()
+	delete(b.streams, name)
+	b.mu.Unlock()
+	if !b.connected.Load() {
+		return b.failure("delete stream "+name, nats.ErrDisconnected)
+	}
+	err := b.js.DeleteStream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	return b.failure("delete stream "+name, err)
+}
+
+// PurgeStream deletes all messages of a stream.
+func (b *Bus) PurgeStream(ctx context.Context, name string) error {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	if !b.connected.Load() {
+		return b.failure("purge stream "+name, nats.ErrDisconnected)
+	}
+	s, err := b.js.Stream(ctx, name)
+	if err == nil {
+		err = s.Purge(ctx)
+	}
+	return b.failure("purge stream "+name, err)
+}
+
+// StreamNames lists the streams that exist under the bus's prefix.
+func (b *Bus) StreamNames(ctx context.Context) ([]string, error) {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	if !b.connected.Load() {
+		return nil, b.failure("list streams", nats.ErrDisconnected)
+	}
+	lister := b.js.StreamNames(ctx, jetstream.WithStreamListSubject(b.subjects.Prefix+".>"))
+	var names []string
+	for name := range lister.Name() {
+		names = append(names, name)
+	}
+	return names, b.failure("list streams", lister.Err())
+}
