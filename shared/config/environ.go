@@ -77,9 +77,10 @@ func hasPrefix(name string, prefixes []string) bool {
 
 // suggest names the setting that was probably meant, if one is near.
 func suggest(name string, known []string) string {
-	best, distance := "", 4
+	name = strings.TrimSuffix(name, "_FILE")
+	best, distance := "", min(3, len(name)/4)+1
 	for _, k := range known {
-		if d := editDistance(strings.TrimSuffix(name, "_FILE"), k); d < distance {
+		if d := editDistance(name, k); d < distance {
 			best, distance = k, d
 		}
 	}
