@@ -1,0 +1,187 @@
+package revocation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"gatehouse.internal/shared/contract"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func id(n int) contract.SubjectID {
+	return contract.ParseSubjectID(fmt.Sprintf("subject %d", n))
+}
+
+func claims(token, session, user int, version uint64) *contract.Claims {
+	return &contract.Claims{
+		Refs: contract.Refs{Token: id(token), Session: id(session), User: id(user)}, Version: version, KeyID: "k1",
+	}
+}
+
+func TestSet_Check(t *testing.T) {
+	later := start.Add(time.Hour)
+	for _, c := range []struct {
+		name  string
+		entry contract.Entry
+		want  Verdict
+	}{
+		{"nothing is known of another token", contract.Entry{Kind: contract.RevokeToken, Subject: id(9)}, Good},
+		{"a token is revoked by its jti", contract.Entry{Kind: contract.RevokeToken, Subject: id(1)}, Revoked},
+		{"a token is revoked with its session", contract.Entry{Kind: contract.RevokeSession, Subject: id(2)}, Revoked},
+		{"a token of an older version is revoked", contract.Entry{Kind: contract.RevokeUser, Subject: id(3), MinVersion: 6}, Revoked},
+		{"a token of the lowest good version is good", contract.Entry{Kind: contract.RevokeUser, Subject: id(3), MinVersion: 5}, Good},
+		{"a token of older roles is stale", contract.Entry{Kind: contract.RevokeUserStale, Subject: id(3), MinVersion: 6}, Stale},
+		{"a token of a revoked key is revoked", contract.Entry{Kind: contract.RevokeKey, KeyID: "k1"}, Revoked},
+		{"a token of another key is good", contract.Entry{Kind: contract.RevokeKey, KeyID: "k2"}, Good},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := NewSet()
+			c.entry.ExpiresAt = later
+			s.Add(&c.entry)
+			if got := s.Check(claims(1, 2, 3, 5)); got != c.want {
+				t.Errorf("verdict %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSet_a_lock_outweighs_a_role_change_in_any_order(t *testing.T) {
+	lock := contract.Entry{Kind: contract.RevokeUser, Subject: id(3), MinVersion: 6, ExpiresAt: start}
+	roles := contract.Entry{Kind: contract.RevokeUserStale, Subject: id(3), MinVersion: 7, ExpiresAt: start}
+	for _, order := range [][]contract.Entry{{lock, roles}, {roles, lock}} {
+		s := NewSet()
+		for i := range order {
+			s.Add(&order[i])
+		}
+		got := []Verdict{s.Check(claims(1, 2, 3, 5)), s.Check(claims(1, 2, 3, 6)), s.Check(claims(1, 2, 3, 7))}
+		if diff := cmp.Diff([]Verdict{Revoked, Stale, Good}, got); diff != "" {
+			t.Errorf("versions 5, 6, 7 (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// I4: the state is the union, whatever the order and number of deliveries.
+func TestSet_I4_order_and_duplicates_change_nothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) contract.Entry {
+			return contract.Entry{
+				Kind:       contract.RevocationKind(rapid.IntRange(1, 5).Draw(t, "kind")),
+				Subject:    id(rapid.IntRange(0, 5).Draw(t, "subject")),
+				KeyID:      rapid.SampledFrom([]string{"k1", "k2"}).Draw(t, "key"),
+				MinVersion: rapid.Uint64Range(0, 4).Draw(t, "version"),
+				ExpiresAt:  start.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "expiry")) * time.Second),
+			}
+		}), 1, 20).Draw(t, "entries")
+		one, other := NewSet(), NewSet()
+		for i := range entries {
+			one.Add(&entries[i])
+		}
+		for _, i := range rapid.Permutation(append(indexes(len(entries)), indexes(len(entries))...)).Draw(t, "order") {
+			other.Add(&entries[i])
+		}
+		for at := range 10 {
+			for part := range shards {
+				one.Sweep(part, start.Add(time.Duration(at)*time.Second))
+				other.Sweep(part, start.Add(time.Duration(at)*time.Second))
+			}
+			for n := range 6 {
+				for version := range uint64(5) {
+					c := claims(n, n, n, version)
+					if a, b := one.Check(c), other.Check(c); a != b {
+						t.Fatalf("subject %d version %d after %d s: %d and %d", n, version, at, a, b)
+					}
+				}
+			}
+		}
+	})
+}
+
+func indexes(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+func TestSet_Sweep_removes_only_what_has_expired(t *testing.T) {
+	s := NewSet()
+	for n := range 1000 {
+		s.Add(&contract.Entry{Kind: contract.RevokeSession, Subject: id(n), ExpiresAt: start.Add(time.Duration(n) * time.Second)})
+	}
+	s.Add(&contract.Entry{Kind: contract.RevokeUser, Subject: id(5000), MinVersion: 2, ExpiresAt: start})
+	s.Add(&contract.Entry{Kind: contract.RevokeKey, KeyID: "k1", ExpiresAt: start})
+	for part := range shards {
+		s.Sweep(part, start.Add(900*time.Second))
+	}
+	if got := s.Len(); got != 100 {
+		t.Errorf("%d entries are left, want 100", got)
+	}
+	for n := 900; n < 1000; n++ {
+		if s.Check(&contract.Claims{Refs: contract.Refs{Session: id(n)}}) != Revoked {
+			t.Fatalf("entry %d is gone before its time", n)
+		}
+	}
+}
+
+func TestSet_F32_looking_up_allocates_nothing(t *testing.T) {
+	s := NewSet()
+	for n := range 1000 {
+		s.Add(&contract.Entry{Kind: contract.RevokeSession, Subject: id(n), ExpiresAt: start})
+	}
+	c := claims(5001, 5002, 5003, 1)
+	if n := testing.AllocsPerRun(100, func() { s.Check(c) }); n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+func randomID(r *rand.Rand) contract.SubjectID {
+	var out contract.SubjectID
+	for i := range out {
+		out[i] = byte(r.Uint32())
+	}
+	return out
+}
+
+// BenchmarkSet_Check looks up jti, sid, user version and key in a view of a
+// million entries, beside one look-up in a plain map of that size.
+func BenchmarkSet_Check(b *testing.B) {
+	const size = 1_000_000
+	r := rand.New(rand.NewPCG(1, 2))
+	s := NewSet()
+	plain := make(map[contract.SubjectID]uint32, size)
+	probes := make([]*contract.Claims, 4096)
+	for n := range size {
+		e := contract.Entry{Kind: contract.RevokeSession, Subject: randomID(r), ExpiresAt: start}
+		if n%10 == 0 {
+			e.Kind, e.MinVersion = contract.RevokeUser, 2
+		}
+		s.Add(&e)
+		plain[e.Subject] = 1
+		if n < len(probes) {
+			probes[n] = &contract.Claims{Refs: contract.Refs{Token: randomID(r), Session: randomID(r), User: randomID(r)}, KeyID: "k1", Version: 3}
+		}
+	}
+	b.Run("view, four look-ups", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if s.Check(probes[i%len(probes)]) != Good {
+				b.Fatal("a token that nobody revoked is refused")
+			}
+		}
+	})
+	b.Run("plain map, one look-up", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, found := plain[probes[i%len(probes)].Refs.Session]; found {
+				b.Fatal("found what is not there")
+			}
+		}
+	})
+}

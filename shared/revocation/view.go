@@ -1,0 +1,73 @@
+package revocation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// View is what one node knows: the set of revocations, and the progress that
+// says how complete it is. It takes in sealed messages and does no input or
+// output of its own.
+type View struct {
+	Set      *Set
+	Progress *Progress
+	Node     string // this node's id, under which heads echo its nonces
+	Keys     EventKeys
+}
+
+// NewView returns an empty view of the node.
+func NewView(node string, keys EventKeys, now func() time.Time) *View {
+	return &View{Set: NewSet(), Progress: NewProgress(now), Node: node, Keys: keys}
+}
+
+// TakeBatch opens a sealed batch, adds its entries and moves the watermark. It
+// reports whether the watermark rose, and the batch. A message that cannot be
+// trusted or understood changes nothing and gives an error.
+func (v *View) TakeBatch(message []byte) (contract.Batch, bool, error) {
+	payload, err := Open(PurposeBatch, v.Keys, message)
+	if err != nil {
+		return contract.Batch{}, false, err
+	}
+	b, err := contract.DecodeBatch(payload)
+	if err != nil {
+		return contract.Batch{}, false, fmt.Errorf("decode batch: %w", err)
+	}
+	for i := range b.Entries {
+		v.Set.Add(&b.Entries[i])
+	}
+	return b, v.Progress.Applied(&b), nil
+}
+
+// TakeHead opens a sealed head and takes in what it proves.
+func (v *View) TakeHead(message []byte) (Outcome, error) {
+	payload, err := Open(PurposeHead, v.Keys, message)
+	if err != nil {
+		return HeadSeen, err
+	}
+	var h contract.Head
+	if err := json.Unmarshal(payload, &h); err != nil {
+		return HeadSeen, fmt.Errorf("decode head: %w", err)
+	}
+	if h.V != contract.HeadVersion {
+		return HeadSeen, fmt.Errorf("head version %d: %w", h.V, contract.ErrNewerFormat)
+	}
+	return v.Progress.Head(&h, h.Nonces[v.Node]), nil
+}
+
+// Reason puts an error of TakeBatch or TakeHead into one of a few words, for a
+// metric.
+func Reason(err error) string {
+	switch {
+	case errors.Is(err, ErrForged):
+		return "forged"
+	case errors.Is(err, ErrUnknownKey):
+		return "unknown_key"
+	case errors.Is(err, contract.ErrNewerFormat):
+		return "newer_format"
+	}
+	return "malformed"
+}
