@@ -82,7 +82,7 @@ type AuditEvent struct {
 	At        time.Time
 	Event     string
 	Outcome   string // OutcomeSuccess or OutcomeFailure
-	Reason    string // why it failed or what caused it, in one word
+	Reason    string // why it failed, what caused it, or what it set; in one word
 	ActorID   string // who did it; empty for a stranger and for the system
 	TargetID  string // the user it was done to
 	SessionID string

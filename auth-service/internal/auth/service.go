@@ -1,14 +1,22 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"gatehouse.internal/auth-service/internal/auth/password"
 	"gatehouse.internal/shared/contract"
 )
+
+// MaxRefreshGrace bounds Config.RefreshGrace: within the grace interval a thief
+// who saw the newest retired refresh token gets its successor.
+const MaxRefreshGrace = 10 * time.Minute
 
 // Config holds the settings of a Service. Zero durations and lengths take the
 // defaults of CONTRACT.md.
@@ -51,7 +59,8 @@ type Revoker interface {
 	Committed(ctx context.Context, ids []string) Propagation
 }
 
-// Parts are what a Service is built from. All are needed but WakeOutbox.
+// Parts are what a Service is built from. All are needed but Now, Random and
+// WakeOutbox.
 type Parts struct {
 	Store    Store
 	Signer   Signer
@@ -66,25 +75,76 @@ type Parts struct {
 
 // Service is the front of this package; see the package comment.
 type Service struct {
-	config Config
-	store  Store
-	sign   Signer
-	verify Verifier
-	revoke Revoker
-	hash   Hasher
-	now    func() time.Time
-	random io.Reader
-	wake   func()
+	config      Config
+	refreshKeys refreshKeys
+	rules       password.Rules
+	store       Store
+	sign        Signer
+	verify      Verifier
+	revoke      Revoker
+	hash        Hasher
+	now         func() time.Time
+	random      io.Reader
+	wake        func()
 }
 
 // New returns a Service, or every problem of the settings at once.
 func New(c Config, p Parts) (*Service, error) {
+	c = c.withDefaults()
+	keys, err := newRefreshKeys(c.RefreshKey)
+	if err = errors.Join(err, c.check(), p.check()); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		config: c, refreshKeys: keys, rules: password.Rules{MinLength: c.PasswordMinLength, Service: []string{"gatehouse"}},
+		store: p.Store, sign: p.Signer, verify: p.Verifier, revoke: p.Revoker, hash: p.Hasher,
+		now: p.Now, random: p.Random, wake: p.WakeOutbox,
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if s.wake == nil {
+		s.wake = func() {}
+	}
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.AccessTTL = cmp.Or(c.AccessTTL, 15*time.Minute)
+	c.RefreshTTL = cmp.Or(c.RefreshTTL, 7*24*time.Hour)
+	c.SessionTTL = cmp.Or(c.SessionTTL, 30*24*time.Hour)
+	c.PasswordMinLength = cmp.Or(c.PasswordMinLength, password.DefaultMinLength)
+	return c
+}
+
+func (c Config) check() error {
+	var problems []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf("auth service: "+format, args...))
+		}
+	}
+	refuse(c.Issuer == "", "the issuer is missing")
+	refuse(len(c.Audience) == 0, "the audience is missing")
+	refuse(c.AccessTTL < time.Second, "an access token must live for 1s at least, not %v", c.AccessTTL)
+	refuse(c.RefreshTTL < time.Second, "a session must live idle for 1s at least, not %v", c.RefreshTTL)
+	refuse(c.SessionTTL < c.RefreshTTL, "the absolute life of a session, %v, is below its idle life, %v", c.SessionTTL, c.RefreshTTL)
+	refuse(c.RefreshGrace < 0 || c.RefreshGrace > MaxRefreshGrace, "the refresh grace %v is not within 0s and %v", c.RefreshGrace, MaxRefreshGrace)
+	refuse(c.PasswordMinLength < password.LeastMinLength || c.PasswordMinLength > 64,
+		"the least length of passwords, %d, is not within %d and 64", c.PasswordMinLength, password.LeastMinLength)
+	refuse(len(c.RefreshKey) < 32, "the refresh key has %d bytes, at least 32 are needed", len(c.RefreshKey))
+	for _, client := range c.Clients {
+		refuse(client.ID == "" || len(client.SecretHash) != sha256.Size, "client %q needs an id and the SHA-256 of a secret", client.ID)
+	}
+	return errors.Join(problems...)
+}
+
+func (p Parts) check() error {
 	if p.Store == nil || p.Signer == nil || p.Verifier == nil || p.Revoker == nil || p.Hasher == nil {
-		return nil, errors.New("auth service: a part is missing")
+		return errors.New("auth service: it needs a store, a signer, a verifier, a revoker and a hasher")
 	}
-	if len(c.RefreshKey) < 32 {
-		return nil, fmt.Errorf("auth service: the refresh key has %d bytes, at least 32 are needed", len(c.RefreshKey))
-	}
-	return &Service{config: c, store: p.Store, sign: p.Signer, verify: p.Verifier, revoke: p.Revoker,
-		hash: p.Hasher, now: p.Now, random: p.Random, wake: p.WakeOutbox}, nil
+	return nil
 }

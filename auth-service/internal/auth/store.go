@@ -15,8 +15,9 @@ type Store interface {
 	// that failed. change may run again after a conflict with another
 	// transaction, so it must start from nothing each time.
 	InTx(ctx context.Context, change func(tx Tx) error) error
-	// Prune deletes sessions and mail tokens which expired before the given
-	// time, at most limit of each, and returns how many rows went.
+	// Prune deletes sessions that reached their absolute end, mail tokens that
+	// expired and notes of letters that were sent before the given time, at most
+	// limit of each, and returns how many rows went.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -29,9 +30,8 @@ type Reader interface {
 	UserByEmail(ctx context.Context, email string) (User, error)
 	// Session returns a session, also one that has ended or expired.
 	Session(ctx context.Context, id string) (Session, error)
-	// LiveSessions returns the sessions of a user that have neither ended nor
-	// expired at the given time, newest first: those after the given id, or all
-	// if it is empty, and at most limit.
+	// LiveSessions returns sessions of a user that have neither ended nor
+	// expired, newest first.
 	LiveSessions(ctx context.Context, q LiveQuery) ([]Session, error)
 	// MailToken returns the mail token with the hash.
 	MailToken(ctx context.Context, hash []byte) (MailToken, error)
@@ -130,10 +130,9 @@ type JournalTx interface {
 	AddAudit(ctx context.Context, e AuditEvent) error
 	// Enqueue puts a message into the outbox.
 	Enqueue(ctx context.Context, m OutboxMessage, at time.Time) error
-	// CountMail notes that a letter goes to the recipient (a hash of the
-	// address), and returns how many went there since the given time, with this
-	// one.
-	CountMail(ctx context.Context, recipient []byte, at, since time.Time) (int, error)
+	// NoteMail notes that a letter goes to a recipient and reports true, unless
+	// as many as allowed went there already.
+	NoteMail(ctx context.Context, n MailNote) (bool, error)
 	// AddMailToken adds a mail token.
 	AddMailToken(ctx context.Context, t MailToken) error
 	// TakeMailToken deletes the token with the hash and reports whether it was
@@ -141,4 +140,13 @@ type JournalTx interface {
 	TakeMailToken(ctx context.Context, hash []byte) (bool, error)
 	// DropMailTokens deletes the user's tokens for a purpose.
 	DropMailTokens(ctx context.Context, userID, purpose string) error
+}
+
+// MailNote is a letter that shall go to a recipient, if at most Most-1 went
+// there since the given time.
+type MailNote struct {
+	ID        string
+	Recipient []byte // SHA-256 of the address
+	At, Since time.Time
+	Most      int
 }

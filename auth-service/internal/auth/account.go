@@ -1,0 +1,172 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+)
+
+// account is what may be shown of a user.
+func (u User) account() Account {
+	return Account{
+		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Roles: slices.Clone(u.Roles),
+		Status: u.Status, CreatedAt: u.CreatedAt, LastLoginAt: u.LastLoginAt,
+	}
+}
+
+// event is the user's state as other services learn it.
+func (u User) event() contract.Account {
+	a := contract.Account{
+		ID: u.ID, Version: u.Revision, Email: u.Email, EmailVerified: u.EmailVerified,
+		Roles: slices.Clone(u.Roles), Status: u.Status, FirstName: u.FirstName, LastName: u.LastName,
+		CreatedAt: u.CreatedAt,
+	}
+	if !u.LastLoginAt.IsZero() {
+		at := u.LastLoginAt
+		a.LastLoginAt = &at
+	}
+	return a
+}
+
+// administrator reports whether the user can do an administrator's work.
+func (u User) administrator() bool {
+	return u.Status == contract.StatusActive && slices.Contains(u.Roles, contract.RoleAdmin)
+}
+
+// Me returns the caller's account.
+func (s *Service) Me(ctx context.Context, c Caller) (Account, error) {
+	u, _, err := s.self(ctx, c)
+	if err != nil {
+		return Account{}, err
+	}
+	return u.account(), nil
+}
+
+// DeleteAccount removes the caller's account and everything that belongs to it.
+// Faults: InvalidCredentials, Conflict for the last administrator.
+func (s *Service) DeleteAccount(ctx context.Context, c Caller, password string) error {
+	hash, err := s.confirm(ctx, c, EventDeleted, password)
+	if err != nil {
+		return err
+	}
+	_, err = s.do(ctx, c, func(w *work) error {
+		if err := w.LockAdministrators(ctx); err != nil {
+			return fmt.Errorf("lock administrators: %w", err)
+		}
+		u, _, err := w.confirmed(ctx, hash)
+		if err != nil {
+			return err
+		}
+		return w.remove(ctx, u)
+	})
+	return err
+}
+
+// remove deletes a user. The transaction holds the administrators' lock.
+func (w *work) remove(ctx context.Context, u User) error {
+	if err := w.spare(ctx, u); err != nil {
+		return err
+	}
+	if err := w.signOut(ctx, &u, CauseDeleted); err != nil {
+		return err
+	}
+	if err := w.notice(ctx, u, Mail{Template: MailAccountDeleted}); err != nil {
+		return err
+	}
+	// What is told of an account that is gone is its id and nothing else.
+	last := User{ID: u.ID, Revision: u.Revision + 1, Status: contract.StatusDeleted, CreatedAt: u.CreatedAt}
+	if err := w.tell(ctx, last, contract.AccountDeleted); err != nil {
+		return err
+	}
+	if err := w.DeleteUser(ctx, u.ID); err != nil {
+		return fmt.Errorf("delete user: %w", err)
+	}
+	return w.record(ctx, AuditEvent{Event: EventDeleted, TargetID: u.ID})
+}
+
+// spare refuses to take the last administrator away. The transaction holds the
+// administrators' lock, so two that take each other away follow one another.
+func (w *work) spare(ctx context.Context, u User) error {
+	if !u.administrator() {
+		return nil
+	}
+	others, err := w.OtherAdministrators(ctx, u.ID)
+	if err != nil {
+		return fmt.Errorf("count administrators: %w", err)
+	}
+	if others == 0 {
+		return fault.New(fault.Conflict, "This is the last administrator who is not locked.")
+	}
+	return nil
+}
+
+// confirm checks the caller's password again before something grave, and
+// returns the hash that it matched.
+func (s *Service) confirm(ctx context.Context, c Caller, event, password string) (string, error) {
+	u, _, err := s.self(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	matches, err := s.hash.Matches(ctx, u.PasswordHash, password)
+	if err != nil {
+		return "", err
+	}
+	if !matches {
+		return "", s.note(ctx, c, AuditEvent{Event: event, TargetID: u.ID, Reason: "wrong_password"},
+			fault.New(fault.InvalidCredentials, "The password is wrong."))
+	}
+	return u.PasswordHash, nil
+}
+
+// confirmed is the caller's user, locked, and session, if the password is still
+// the one that was confirmed.
+func (w *work) confirmed(ctx context.Context, hash string) (User, Session, error) {
+	u, s, err := w.self(ctx)
+	if err != nil {
+		return User{}, Session{}, err
+	}
+	if u.PasswordHash != hash {
+		return User{}, Session{}, fault.New(fault.Conflict, "The account was changed meanwhile; try again.")
+	}
+	return u, s, nil
+}
+
+// Sessions lists the caller's live sessions, newest first.
+func (s *Service) Sessions(ctx context.Context, c Caller, p PageRequest) (Page[SessionInfo], error) {
+	u, _, err := s.self(ctx, c)
+	if err != nil {
+		return Page[SessionInfo]{}, err
+	}
+	return s.listSessions(ctx, c, u.ID, p)
+}
+
+func (s *Service) listSessions(ctx context.Context, c Caller, userID string, p PageRequest) (Page[SessionInfo], error) {
+	limit, err := p.limit()
+	if err != nil {
+		return Page[SessionInfo]{}, err
+	}
+	after, err := openCursor(p.Cursor)
+	if err != nil {
+		return Page[SessionInfo]{}, err
+	}
+	found, err := s.store.LiveSessions(ctx, LiveQuery{UserID: userID, At: s.now(), After: after.id, Limit: limit + 1})
+	if err != nil {
+		return Page[SessionInfo]{}, fmt.Errorf("list sessions: %w", err)
+	}
+	page := cut(found, limit, func(x Session) cursor { return cursor{id: x.ID} })
+	out := Page[SessionInfo]{Next: page.Next, Items: make([]SessionInfo, 0, len(page.Items))}
+	for _, x := range page.Items {
+		out.Items = append(out.Items, SessionInfo{
+			ID: x.ID, Current: c.Claims != nil && x.ID == c.Claims.SessionID, CreatedAt: x.CreatedAt,
+			LastSeenAt: x.LastSeenAt, ExpiresAt: x.IdleExpiresAt, Address: x.Address, UserAgent: x.UserAgent,
+		})
+	}
+	return out, nil
+}
+
+// stamp is how letters tell a time.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

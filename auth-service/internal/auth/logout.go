@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+
+	"gatehouse.internal/shared/fault"
+)
+
+// Logout ends the caller's session on every node. Ending it again is no error.
+func (s *Service) Logout(ctx context.Context, c Caller) error {
+	if c.Claims == nil {
+		return noToken()
+	}
+	_, err := s.do(ctx, c, func(w *work) error {
+		return w.logout(ctx, c.Claims.SessionID, c.Claims.Subject)
+	})
+	return err
+}
+
+// LogoutByRefreshToken ends the session that a refresh token belongs to. Ending
+// it again is no error; a token that was never made is InvalidRefreshToken.
+func (s *Service) LogoutByRefreshToken(ctx context.Context, c Caller, refreshToken string) error {
+	t, ok := s.refreshKeys.decode(refreshToken)
+	if !ok {
+		return badRefresh()
+	}
+	_, err := s.do(ctx, c, func(w *work) error { return w.logout(ctx, t.sessionID(), "") })
+	return err
+}
+
+// logout ends a session which is the user's, if a user is given. One that has
+// ended or is gone is left alone.
+func (w *work) logout(ctx context.Context, sessionID, userID string) error {
+	u, s, err := w.lockSession(ctx, sessionID)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if userID != "" && userID != u.ID {
+		return fault.New(fault.TokenRevoked, "The session has ended.")
+	}
+	if !s.EndedAt.IsZero() {
+		return nil
+	}
+	if err := w.endSession(ctx, s, CauseLogout); err != nil {
+		return err
+	}
+	return w.record(ctx, AuditEvent{Event: EventLogout, ActorID: u.ID, TargetID: u.ID, SessionID: s.ID})
+}
+
+// LogoutAll ends every session of the caller's user.
+func (s *Service) LogoutAll(ctx context.Context, c Caller) error {
+	_, err := s.do(ctx, c, func(w *work) error {
+		u, _, err := w.self(ctx)
+		if err != nil {
+			return err
+		}
+		return w.logoutAll(ctx, u, CauseLogoutAll)
+	})
+	return err
+}
+
+func (w *work) logoutAll(ctx context.Context, u User, cause string) error {
+	if err := w.signOut(ctx, &u, cause); err != nil {
+		return err
+	}
+	if err := w.save(ctx, &u); err != nil {
+		return err
+	}
+	return w.record(ctx, AuditEvent{Event: EventLogoutAll, TargetID: u.ID, Reason: cause})
+}
+
+// EndSession ends one of the caller's own sessions. One of somebody else is
+// NotFound.
+func (s *Service) EndSession(ctx context.Context, c Caller, sessionID string) error {
+	_, err := s.do(ctx, c, func(w *work) error {
+		u, _, err := w.self(ctx)
+		if err != nil {
+			return err
+		}
+		x, err := w.Session(ctx, sessionID)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return fmt.Errorf("read session: %w", err)
+		}
+		if err != nil || x.UserID != u.ID || !x.live(w.now) {
+			return noSession()
+		}
+		return w.endOne(ctx, x, CauseSessionEnded)
+	})
+	return err
+}
+
+func (w *work) endOne(ctx context.Context, s Session, cause string) error {
+	if err := w.endSession(ctx, s, cause); err != nil {
+		return err
+	}
+	return w.record(ctx, AuditEvent{Event: EventSessionEnded, TargetID: s.UserID, SessionID: s.ID, Reason: cause})
+}
+
+func noSession() error { return fault.New(fault.NotFound, "There is no such session.") }

@@ -1,0 +1,101 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Bounds of letters that anybody can have sent to an address.
+const (
+	mailsPerHour     = 5
+	mailWindow       = time.Hour
+	mailTokenSize    = 32 // bytes
+	verifyEmailTTL   = 48 * time.Hour
+	changeEmailTTL   = 24 * time.Hour
+	resetPasswordTTL = time.Hour
+)
+
+// notice tells the user of something that happened to the account: a letter
+// that no stranger can ask for, so nothing bounds it.
+func (w *work) notice(ctx context.Context, u User, m Mail) error {
+	data := map[string]string{DataAt: stamp(w.now)}
+	for name, value := range map[string]string{
+		DataFirstName: u.FirstName,
+		DataAddress:   plain(w.caller.Address, 64),
+		DataUserAgent: plain(w.caller.UserAgent, maxUserAgent),
+	} {
+		if value != "" {
+			data[name] = value
+		}
+	}
+	maps.Copy(data, m.Data)
+	m.Data = data
+	if m.To == "" {
+		m.To = u.Email
+	}
+	return w.letter(ctx, m)
+}
+
+// allowMail notes that a letter somebody asked for goes to the address, unless
+// too many did.
+func (w *work) allowMail(ctx context.Context, address string) (bool, error) {
+	sum := sha256.Sum256([]byte(address))
+	ok, err := w.NoteMail(ctx, MailNote{ID: w.newID(), Recipient: sum[:],
+		At: w.now, Since: w.now.Add(-mailWindow), Most: mailsPerHour})
+	if err != nil {
+		return false, fmt.Errorf("count letters: %w", err)
+	}
+	return ok, nil
+}
+
+// link is a letter with a token that proves its reader owns the address.
+type link struct {
+	template, purpose string
+	address           string
+	ttl               time.Duration
+}
+
+// sendLink mails a token, or nothing if too many letters went to the address.
+func (w *work) sendLink(ctx context.Context, u User, l link) error {
+	ok, err := w.allowMail(ctx, l.address)
+	if err != nil || !ok {
+		return err
+	}
+	secret := make([]byte, mailTokenSize)
+	w.fill(secret)
+	raw := base64.RawURLEncoding.EncodeToString(secret)
+	t := MailToken{Hash: mailHash(raw), Purpose: l.purpose, UserID: u.ID, Address: l.address,
+		CreatedAt: w.now, ExpiresAt: w.now.Add(l.ttl)}
+	if err := w.AddMailToken(ctx, t); err != nil {
+		return fmt.Errorf("add mail token: %w", err)
+	}
+	data := map[string]string{DataToken: raw, DataExpiresAt: stamp(t.ExpiresAt)}
+	if u.FirstName != "" {
+		data[DataFirstName] = u.FirstName
+	}
+	return w.letter(ctx, Mail{Template: l.template, To: l.address, Data: data})
+}
+
+// mailHash is what is stored of a mail token.
+func mailHash(raw string) []byte {
+	sum := sha256.Sum256([]byte(raw))
+	return sum[:]
+}
+
+// sendVerification mails a link that verifies the user's address.
+func (w *work) sendVerification(ctx context.Context, u User) error {
+	return w.sendLink(ctx, u, link{template: MailVerifyEmail, purpose: PurposeVerifyEmail, address: u.Email, ttl: verifyEmailTTL})
+}
+
+// tellTaken tells the owner of an address that somebody wanted to use it.
+func (w *work) tellTaken(ctx context.Context, owner User) error {
+	ok, err := w.allowMail(ctx, owner.Email)
+	if err != nil || !ok {
+		return err
+	}
+	return w.notice(ctx, owner, Mail{Template: MailAlreadyRegistered})
+}

@@ -1,0 +1,74 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// revocationMargin is how much longer a revocation stays than the last token it
+// kills: the leeway of verifiers (30 s), and 5 minutes for clocks that differ.
+const revocationMargin = 30*time.Second + 5*time.Minute
+
+// Causes of revocations, which are also why a session ended.
+const (
+	CauseLogout          = "logout"
+	CauseLogoutAll       = "logout_all"
+	CauseSessionEnded    = "session_ended"
+	CausePasswordChanged = "password_changed"
+	CausePasswordReset   = "password_reset"
+	CauseRolesChanged    = "roles_changed"
+	CauseLocked          = "locked"
+	CauseDeleted         = "deleted"
+	CauseAdministrator   = "administrator"
+	CauseTokenReused     = "refresh_token_reused"
+	CauseClientRevoked   = "client_revoked"
+)
+
+func (w *work) revocation(ctx context.Context, r Revocation, lastAccess time.Time) error {
+	r.ID, r.CreatedAt = w.newID(), w.now
+	r.ExpiresAt = lastAccess.Add(revocationMargin)
+	if least := w.now.Add(revocationMargin); r.ExpiresAt.Before(least) {
+		r.ExpiresAt = least
+	}
+	if err := w.AddRevocation(ctx, r); err != nil {
+		return fmt.Errorf("add revocation: %w", err)
+	}
+	w.revoked = append(w.revoked, r.ID)
+	return nil
+}
+
+// endSession ends a live session and revokes its tokens.
+func (w *work) endSession(ctx context.Context, s Session, cause string) error {
+	s.EndedAt, s.EndCause = w.now, cause
+	if err := w.SaveSession(ctx, s); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return w.revocation(ctx, Revocation{Kind: contract.RevokeSession, Subject: s.ID, Cause: cause}, s.AccessExpiresAt)
+}
+
+// raise makes every token of the user that exists so far bad: for good with
+// contract.RevokeUser, or until it is refreshed with contract.RevokeUserStale.
+// The caller saves the user.
+func (w *work) raise(ctx context.Context, u *User, kind contract.RevocationKind, cause string) error {
+	last, err := w.LatestAccess(ctx, u.ID)
+	if err != nil {
+		return fmt.Errorf("find the user's last token: %w", err)
+	}
+	u.Version++
+	return w.revocation(ctx, Revocation{Kind: kind, Subject: u.ID, MinVersion: u.Version, Cause: cause}, last)
+}
+
+// signOut ends every session of the user and makes every token bad. The caller
+// saves the user.
+func (w *work) signOut(ctx context.Context, u *User, cause string) error {
+	if err := w.raise(ctx, u, contract.RevokeUser, cause); err != nil {
+		return err
+	}
+	if _, err := w.EndSessions(ctx, u.ID, cause, w.now); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return nil
+}
