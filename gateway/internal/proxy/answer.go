@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"maps"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"gatehouse.internal/gateway/internal/upstream"
+	"gatehouse.internal/shared/contract"
+)
+
+// longAnswer is the size from which an answer is judged again while it lasts.
+const longAnswer = 1 << 20
+
+// answered prepares an upstream's answer for the client. What the gateway says
+// about its own answers (security headers, caching) is taken back: this one is
+// the upstream's. The request id and CORS remain the gateway's to say.
+func (p *Proxy) answered(res *http.Response) error {
+	x := exchangeOf(res.Request)
+	x.outcome = upstream.Answered
+	x.answer = res.Body
+	header := x.client.Header()
+	clear(header)
+	maps.Copy(header, x.given)
+	for name := range res.Header {
+		if strings.HasPrefix(name, "Access-Control-") {
+			delete(res.Header, name)
+		}
+	}
+	res.Header[contract.HeaderRequestID] = []string{x.call.RequestID}
+	if !p.issuer {
+		dropSetCookies(res.Header)
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x.committed = true
+		x.register()
+		return nil
+	}
+	x.quiet = isEventStream(res.Header)
+	if hasBody(res) {
+		res.Body = x
+		x.watchProgress()
+		if x.quiet || res.ContentLength < 0 || res.ContentLength > longAnswer {
+			x.register()
+		}
+	}
+	return nil
+}
+
+// register has the answer judged again for as long as it lasts.
+func (x *exchange) register() {
+	x.stream = &stream{claims: x.call.Claims, maxStaleness: x.call.MaxStaleness, close: x.cutOff}
+	x.proxy.streams.add(x.stream)
+}
+
+// keepGiven keeps what the gateway has to say beside an upstream's answer: an
+// interim answer empties the header.
+func (x *exchange) keepGiven() {
+	for name, values := range x.client.Header() {
+		if gatewaySays(name) {
+			if x.given == nil {
+				x.given = http.Header{}
+			}
+			x.given[name] = values
+		}
+	}
+}
+
+// gatewaySays reports whether a header stands beside the upstream's own.
+func gatewaySays(name string) bool {
+	switch name {
+	case "Vary", "Connection", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset", "Ratelimit-Policy", "Ratelimit":
+		return true
+	}
+	return strings.HasPrefix(name, "Access-Control-")
+}
+
+func isEventStream(h http.Header) bool {
+	content := h.Get("Content-Type")
+	if len(content) < len("text/event-stream") {
+		return false
+	}
+	base, _, err := mime.ParseMediaType(content)
+	return err == nil && base == "text/event-stream"
+}
+
+// hasBody reports whether an answer has a body to wait for.
+func hasBody(res *http.Response) bool {
+	return res.ContentLength != 0 && res.Body != http.NoBody && res.Request.Method != http.MethodHead
+}
+
+// buffers lends the memory through which bodies are copied.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func newBuffers() *buffers {
+	return &buffers{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+}
+
+// Get lends a buffer.
+func (b *buffers) Get() []byte { return b.pool.Get().(*[bufferSize]byte)[:] }
+
+// Put takes a buffer back.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

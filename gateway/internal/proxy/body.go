@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"gatehouse.internal/shared/fault"
+)
+
+// The patience with a client that sends a body. It may pause for bodyPause,
+// and after bodyGrace it must have kept up bodyRate on the average.
+const (
+	bodyPause = 30 * time.Second
+	bodyGrace = 60 * time.Second
+	bodyRate  = 1 << 10 // bytes per second
+)
+
+var (
+	errBodyTooLarge = fault.New(fault.PayloadTooLarge, "The body is larger than this route takes.")
+	errBodyOver     = errors.New("read of a request body after its exchange has ended")
+)
+
+// clientBody is the body of a client's request on its way to the upstream. It
+// counts the bytes, keeps a deadline on the client, and remembers whether it
+// was the client who failed, so that the upstream is not blamed.
+type clientBody struct {
+	src     io.Reader
+	client  *http.ResponseController
+	limit   int64 // 0 is unlimited
+	started time.Time
+
+	mu     sync.Mutex // reads run in the transport, and may outlast the exchange
+	read   int64
+	err    error // what the client did wrong
+	closed bool
+}
+
+// Read reads on. It never gives more than the limit.
+func (b *clientBody) Read(p []byte) (int, error) {
+	room, err := b.room(len(p))
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.src.Read(p[:room])
+	return b.took(n, err)
+}
+
+// room says how much may be read next, and sets the client a deadline for it.
+// The lock is not held while the client is waited for.
+func (b *clientBody) room(want int) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, errBodyOver
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.limit > 0 {
+		want = int(min(int64(want), b.limit-b.read+1)) // one more byte tells whether there is more
+	}
+	_ = b.client.SetReadDeadline(b.deadline(time.Now())) // where there are no deadlines, the limit remains
+	return want, nil
+}
+
+func (b *clientBody) took(n int, err error) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read += int64(n)
+	if b.limit > 0 && b.read > b.limit {
+		b.err = errBodyTooLarge
+		return 0, b.err
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		// From now on the server watches whether the client goes away, which
+		// must not end at the deadline of the body. After any other error the
+		// deadline stays: what is left of the body is not waited for.
+		if !b.closed {
+			_ = b.client.SetReadDeadline(time.Time{})
+		}
+	default:
+		b.err = clientFault(err)
+		err = b.err
+	}
+	return n, err
+}
+
+// deadline is until when the next bytes must have come.
+func (b *clientBody) deadline(now time.Time) time.Time {
+	pause := now.Add(bodyPause)
+	average := b.started.Add(bodyGrace + time.Duration(b.read/bodyRate)*time.Second)
+	if average.Before(pause) {
+		return average
+	}
+	return pause
+}
+
+// clientFault tells the client what it did wrong; the parser's own words go to
+// the log.
+func clientFault(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault.Wrap(fault.Malformed, "The body of the request did not arrive in time.", err)
+	}
+	return fault.Wrap(fault.Malformed, "The body of the request is malformed or incomplete.", err)
+}
+
+// Close does nothing: the transport closes a body when it cannot connect, but
+// another target may get it then. The exchange ends it with end.
+func (b *clientBody) Close() error { return nil }
+
+// end refuses further reads, and returns what the client did wrong.
+func (b *clientBody) end() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.err
+}
+
+func (b *clientBody) fault() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"time"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// Call is what was decided about a request before it is carried on. It must
+// not change while it is served.
+type Call struct {
+	// Path is the path for the upstream, in the very bytes that were authorised
+	// (but for the route's own rewrite). It begins with a slash.
+	Path string
+	// Query is what stood behind the first question mark; HasQuery tells an
+	// empty query from none.
+	Query    string
+	HasQuery bool
+
+	Origin      Origin
+	RequestID   string
+	TraceParent string // W3C trace context for the upstream; "" sends none
+
+	// Claims and Token are those of the caller, and nil and "" for a caller who
+	// is not signed in.
+	Claims *contract.Claims
+	Token  string
+	// KeepAuthorization forwards the client's own Authorization: for routes
+	// where the gateway asks for no token and has no claim on that field.
+	KeepAuthorization bool
+
+	WebSocket    bool          // whether the client may switch to the WebSocket protocol
+	MaxBody      int64         // bytes of the request's body; 0 is unlimited
+	MaxStaleness time.Duration // for how long a stream may live on old knowledge of revocations
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// dropCookies removes the gateway's own cookies from a request: the access
+// token always, because it travels as Authorization, and the refresh token
+// unless the upstream is the one that issued it. Browsers compare these
+// prefixes without regard to case, so other spellings go as well. The other
+// cookies keep their bytes.
+func dropCookies(h http.Header, keepRefresh bool) {
+	lines, has := h["Cookie"]
+	if !has {
+		return
+	}
+	kept := lines[:0] // the header is our copy
+	for _, line := range lines {
+		if line = withoutOwn(line, keepRefresh); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = kept
+}
+
+func withoutOwn(line string, keepRefresh bool) string {
+	found := false
+	for pair := range strings.SplitSeq(line, ";") {
+		found = found || ownCookie(pair, keepRefresh)
+	}
+	if !found {
+		return line
+	}
+	var out strings.Builder
+	for pair := range strings.SplitSeq(line, ";") {
+		if ownCookie(pair, keepRefresh) || strings.TrimSpace(pair) == "" {
+			continue
+		}
+		if out.Len() > 0 {
+			out.WriteString("; ")
+		}
+		out.WriteString(strings.TrimSpace(pair))
+	}
+	return out.String()
+}
+
+// ownCookie reports whether a pair of a Cookie or Set-Cookie line has the name
+// of one of the gateway's cookies.
+func ownCookie(pair string, keepRefresh bool) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	name = strings.TrimSpace(name)
+	if strings.EqualFold(name, contract.CookieAccess) {
+		return true
+	}
+	return !keepRefresh && strings.EqualFold(name, contract.CookieRefresh)
+}
+
+// dropSetCookies keeps a service that is not the issuer from planting a
+// session in a client.
+func dropSetCookies(h http.Header) {
+	lines, has := h["Set-Cookie"]
+	if !has {
+		return
+	}
+	kept := lines[:0]
+	for _, line := range lines {
+		if first, _, _ := strings.Cut(line, ";"); !ownCookie(first, false) {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Set-Cookie")
+		return
+	}
+	h["Set-Cookie"] = kept
+}

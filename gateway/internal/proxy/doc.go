@@ -1,0 +1,20 @@
+// Package proxy carries a request that may pass to an upstream, and its answer
+// back, safely. It decides nothing about who may pass; that is over when a
+// Call is made.
+//
+// It promises that an upstream gets the path and the query byte for byte as
+// they were authorised; that no client can set, change or remove what the
+// gateway says of the caller, in any spelling of a header's name; that a
+// protocol is switched only where the Call allows it and only after the
+// upstream has granted it; that a request which is not idempotent is sent at
+// most once; that an answer cut short by the upstream looks cut short to the
+// client; and that nothing waits for a stalled client or upstream for ever.
+//
+// What the client did wrong (a malformed body, one that is too large or too
+// slow, going away) is told from what the upstream did wrong: only the latter
+// counts against the health of a target.
+//
+//	Serve ─► rewrite (headers, identity, path) ─► RoundTrip (choose a target,
+//	   ▲                                             at most one other on a refused
+//	   └── answer (headers, streams, stalls) ◄────── connection, check the framing)
+package proxy
