@@ -1,0 +1,105 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/httpx"
+	"gatehouse.internal/shared/token"
+)
+
+// maxUserAgent bounds what is kept of a client's name for itself, in
+// characters.
+const maxUserAgent = 512
+
+// handler is an endpoint that knows who is calling.
+type handler func(c echo.Context, who auth.Caller) error
+
+// open is for endpoints that need no access token.
+func (a *api) open(next handler) echo.HandlerFunc {
+	return func(c echo.Context) error { return next(c, callerOf(c)) }
+}
+
+// signedIn is for endpoints that need an access token which is good: signed,
+// in time, and alive in the database.
+func (a *api) signedIn(next handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		who, err := a.authenticate(c)
+		if err != nil {
+			return err
+		}
+		return next(c, who)
+	}
+}
+
+// admin is signedIn, for administrators alone.
+func (a *api) admin(next handler) echo.HandlerFunc {
+	return a.signedIn(func(c echo.Context, who auth.Caller) error {
+		if !who.Claims.HasRole(contract.RoleAdmin) {
+			return fault.New(fault.InsufficientRole, "This needs the role "+contract.RoleAdmin+".")
+		}
+		return next(c, who)
+	})
+}
+
+// authenticate finds and judges the access token. When the token is good but
+// for the database's word, the caller is returned together with the failure.
+func (a *api) authenticate(c echo.Context) (auth.Caller, error) {
+	who, r := callerOf(c), c.Request()
+	raw, fromCookie, err := token.FromRequest(r, true)
+	if err != nil {
+		return who, err
+	}
+	if fromCookie {
+		if err := a.checkOrigin(r); err != nil {
+			return who, err
+		}
+	}
+	claims, err := a.Tokens.Verify(r.Context(), raw)
+	if err != nil {
+		return who, err
+	}
+	httpx.LogUser(r.Context(), claims.Subject)
+	who.Claims = claims
+	return who, a.Service.Check(r.Context(), claims)
+}
+
+// checkOrigin refuses an unsafe request that a foreign page could have made
+// the browser send with its cookies (S-C3).
+func (a *api) checkOrigin(r *http.Request) error {
+	if err := a.origins.Check(r); err != nil {
+		return fault.Wrap(fault.CrossOriginDenied, "Requests with cookies must come from an allowed origin.", err)
+	}
+	return nil
+}
+
+func callerOf(c echo.Context) auth.Caller {
+	return auth.Caller{
+		Address:   c.RealIP(),
+		UserAgent: plainText(c.Request().UserAgent(), maxUserAgent),
+		RequestID: httpx.RequestID(c.Request().Context()),
+	}
+}
+
+// plainText keeps at most limit characters of a header that a stranger wrote,
+// without those that could break a log line, a page or a database.
+func plainText(text string, limit int) string {
+	kept, count := strings.Builder{}, 0
+	for _, r := range text {
+		if count == limit {
+			break
+		}
+		if r != utf8.RuneError && unicode.IsPrint(r) {
+			kept.WriteRune(r)
+			count++
+		}
+	}
+	return kept.String()
+}
