@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"gatehouse.internal/shared/fault"
 )
 
 // errRecipient does not say which address it is about: it ends in the log.
-var errRecipient = errors.New("address letter: the recipient is not one plain mail address")
+var errRecipient = fault.New(fault.ValidationFailed, "The recipient is not one plain mail address.")
 
 // recipient turns an address into an envelope recipient. It must be one bare
 // address, without a name, a comment or a line break, so that nothing a

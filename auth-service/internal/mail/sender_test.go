@@ -17,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/shared/fault"
 )
 
 func newSender(t *testing.T, url string, roots *x509.CertPool) *Sender {
@@ -72,30 +73,30 @@ func TestSender_Send(t *testing.T) {
 	serverTLS, roots := selfSigned(t)
 	for _, c := range []struct {
 		name               string
-		server             mailServer
+		server             *mailServer
 		url                string // HOST stands for the server's address
 		offersTLS          bool
 		implicit           bool
 		encrypted, signsIn bool
 	}{
-		{name: "plain to a loopback server", url: "smtp://HOST"},
-		{name: "plain where tls=off says so", url: "smtp://HOST?tls=off", offersTLS: true},
+		{name: "plain to a loopback server", server: &mailServer{}, url: "smtp://HOST"},
+		{name: "plain where tls=off says so", server: &mailServer{}, url: "smtp://HOST?tls=off", offersTLS: true},
 		{
-			name: "STARTTLS and a sign-in", server: mailServer{user: "gate", password: "p@ss/word"},
+			name: "STARTTLS and a sign-in", server: &mailServer{user: "gate", password: "p@ss/word"},
 			url: "smtp://gate:p%40ss%2Fword@HOST", offersTLS: true, encrypted: true, signsIn: true,
 		},
 		{
-			name: "implicit TLS and a sign-in", server: mailServer{user: "gate", password: "secret"},
+			name: "implicit TLS and a sign-in", server: &mailServer{user: "gate", password: "secret"},
 			url: "smtps://gate:secret@HOST", implicit: true, encrypted: true, signsIn: true,
 		},
-		{name: "implicit TLS without a sign-in", url: "smtps://HOST", implicit: true, encrypted: true},
+		{name: "implicit TLS without a sign-in", server: &mailServer{}, url: "smtps://HOST", implicit: true, encrypted: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := serverTLS
 			if !c.offersTLS && !c.implicit {
 				config = nil
 			}
-			startMailServer(t, &c.server, config, c.implicit)
+			startMailServer(t, c.server, config, c.implicit)
 			s := newSender(t, strings.Replace(c.url, "HOST", c.server.addr, 1), roots)
 			if err := s.Send(t.Context(), "0199-id", verification); err != nil {
 				t.Fatal(err)
@@ -129,24 +130,25 @@ func TestSender_Send_refuses(t *testing.T) {
 	serverTLS, roots := selfSigned(t)
 	for _, c := range []struct {
 		name   string
-		server mailServer
+		server *mailServer
 		url    string
 		tls    bool
 		roots  *x509.CertPool
 		want   string
+		kind   fault.Kind
 	}{
-		{name: "a sign-in without STARTTLS", server: mailServer{user: "u", password: "p"}, url: "smtp://u:p@HOST", want: "STARTTLS"},
-		{name: "a certificate of an unknown authority", url: "smtp://u:p@HOST", tls: true, roots: x509.NewCertPool(), want: "certificate"},
-		{name: "a wrong password", server: mailServer{user: "u", password: "p"}, url: "smtp://u:wrong@HOST", tls: true, roots: roots, want: "AUTH"},
+		{name: "a sign-in without STARTTLS", server: &mailServer{user: "u", password: "p"}, url: "smtp://u:p@HOST", want: "STARTTLS", kind: fault.Unavailable},
+		{name: "a certificate of an unknown authority", server: &mailServer{}, url: "smtp://u:p@HOST", tls: true, roots: x509.NewCertPool(), want: "certificate", kind: fault.Unavailable},
+		{name: "a wrong password", server: &mailServer{user: "u", password: "p"}, url: "smtp://u:wrong@HOST", tls: true, roots: roots, want: "AUTH", kind: fault.Unavailable},
 		{
 			name: "a letter the server refuses for good", url: "smtp://HOST",
-			server: mailServer{refuse: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no ada@example.com here"}},
-			want:   "permanently",
+			server: &mailServer{refuse: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no ada@example.com here"}},
+			want:   "for good", kind: fault.ValidationFailed,
 		},
 		{
 			name: "a letter the server refuses for the moment", url: "smtp://HOST",
-			server: mailServer{refuse: &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "greylisted"}},
-			want:   "for the moment",
+			server: &mailServer{refuse: &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "greylisted"}},
+			want:   "code 451", kind: fault.Internal,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,10 +156,10 @@ func TestSender_Send_refuses(t *testing.T) {
 			if !c.tls {
 				config = nil
 			}
-			startMailServer(t, &c.server, config, false)
+			startMailServer(t, c.server, config, false)
 			err := newSender(t, strings.Replace(c.url, "HOST", c.server.addr, 1), c.roots).Send(t.Context(), "id", verification)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Fatalf("got %v, want an error that says %q", err, c.want)
+			if err == nil || !strings.Contains(err.Error(), c.want) || fault.KindOf(err) != c.kind {
+				t.Fatalf("got %v, want an error of kind %s that says %q", err, c.kind, c.want)
 			}
 			for _, secret := range []string{"ada@example.com", "to+ken_1", "wrong"} {
 				if strings.Contains(err.Error(), secret) {

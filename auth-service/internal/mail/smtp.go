@@ -11,6 +11,8 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"gatehouse.internal/shared/fault"
 )
 
 // conversation bounds a whole exchange with the mail server, from the dial to
@@ -34,7 +36,9 @@ type post struct {
 	now    func() time.Time
 }
 
-// send returns nil once the server has accepted the message. Its error names
+// send returns nil once the server has accepted the message. It fails with
+// fault.Unavailable if the server cannot be talked to, and with
+// fault.ValidationFailed if the recipient is refused for good. Its error names
 // no recipient, as it ends in logs and in the outbox.
 func (p *post) send(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, conversation)
@@ -49,7 +53,8 @@ func (p *post) send(ctx context.Context, m message) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("reach mail server %s: %w", p.server.address(), err)
+		return fault.Wrap(fault.Unavailable, "The mail server cannot be reached.",
+			fmt.Errorf("reach mail server %s: %w", p.server.address(), err))
 	}
 	if err := client.SendWithSMTPClient(session, letter); err != nil {
 		return withoutRecipient(err)
@@ -122,13 +127,12 @@ func (p *post) dial(ctx context.Context, network, address string, config *tls.Co
 // the addresses that the library and the server put into its text.
 func withoutRecipient(err error) error {
 	var refusal *gomail.SendError
-	if !errors.As(err, &refusal) {
-		return errors.New("hand over letter: the connection broke")
+	if !errors.As(err, &refusal) || refusal.ErrorCode() == 0 { // no answer, so no refusal
+		return fault.New(fault.Unavailable, "The connection to the mail server broke.")
 	}
-	kind := "permanently"
-	if refusal.IsTemp() {
-		kind = "for the moment"
+	text := fmt.Errorf("hand over letter: %s, code %d %s", refusal.Reason, refusal.ErrorCode(), refusal.EnhancedStatusCode())
+	if refusal.Reason == gomail.ErrSMTPRcptTo && !refusal.IsTemp() && refusal.ErrorCode() >= 500 {
+		return fault.Wrap(fault.ValidationFailed, "The recipient is refused for good.", text)
 	}
-	return fmt.Errorf("hand over letter: refused %s (%s, code %d %s)",
-		kind, refusal.Reason, refusal.ErrorCode(), refusal.EnhancedStatusCode())
+	return text
 }
