@@ -1,8 +1,10 @@
 package revocation
 
 import (
+	"maps"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/shared/contract"
@@ -17,10 +19,10 @@ const shards = 64
 // for concurrent use, and looking up allocates nothing.
 type Set struct {
 	shard [shards]shard
-	keys  struct {
-		sync.RWMutex
-		until map[string]int64
-	}
+	// keys are the revoked kids and until when. There are hardly ever any, so
+	// the map is replaced as a whole, and reading it costs next to nothing.
+	keys  atomic.Pointer[map[string]int64]
+	keyMu sync.Mutex // held while keys is replaced
 }
 
 // shard keeps moments as Unix seconds in 32 bits, which last until 2106, and
@@ -42,7 +44,7 @@ func NewSet() *Set {
 		s.shard[i].ids = map[contract.SubjectID]uint32{}
 		s.shard[i].users = map[contract.SubjectID]floor{}
 	}
-	s.keys.until = map[string]int64{}
+	s.keys.Store(&map[string]int64{})
 	return s
 }
 
@@ -54,9 +56,7 @@ func (s *Set) of(id contract.SubjectID) *shard { return &s.shard[id[15]%shards] 
 func (s *Set) Add(e *contract.Entry) {
 	until := clamp32(e.ExpiresAt.Unix())
 	if e.Kind == contract.RevokeKey {
-		s.keys.Lock()
-		s.keys.until[e.KeyID] = max(s.keys.until[e.KeyID], e.ExpiresAt.Unix())
-		s.keys.Unlock()
+		s.changeKeys(func(keys map[string]int64) { keys[e.KeyID] = max(keys[e.KeyID], e.ExpiresAt.Unix()) })
 		return
 	}
 	sh := s.of(e.Subject)
@@ -123,10 +123,20 @@ func (s *Set) hasID(id contract.SubjectID) bool {
 }
 
 func (s *Set) hasKey(kid string) bool {
-	s.keys.RLock()
-	_, found := s.keys.until[kid]
-	s.keys.RUnlock()
+	keys := *s.keys.Load()
+	if len(keys) == 0 {
+		return false
+	}
+	_, found := keys[kid]
 	return found
+}
+
+func (s *Set) changeKeys(change func(map[string]int64)) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	next := maps.Clone(*s.keys.Load())
+	change(next)
+	s.keys.Store(&next)
 }
 
 // Len counts the entries.
@@ -138,9 +148,7 @@ func (s *Set) Len() int {
 		n += len(sh.ids) + len(sh.users)
 		sh.RUnlock()
 	}
-	s.keys.RLock()
-	defer s.keys.RUnlock()
-	return n + len(s.keys.until)
+	return n + len(*s.keys.Load())
 }
 
 // Sweep removes the entries that expired before now from one part of the set,
@@ -165,12 +173,10 @@ func (s *Set) Sweep(part int, now time.Time) {
 		sh.ids, sh.users, sh.peak = rebuilt(sh.ids), rebuilt(sh.users), n
 	}
 	sh.Unlock()
-	s.keys.Lock()
-	defer s.keys.Unlock()
-	for kid, until := range s.keys.until {
-		if until < now.Unix() {
-			delete(s.keys.until, kid)
-		}
+	if len(*s.keys.Load()) > 0 {
+		s.changeKeys(func(keys map[string]int64) {
+			maps.DeleteFunc(keys, func(_ string, until int64) bool { return until < now.Unix() })
+		})
 	}
 }
 

@@ -1,0 +1,201 @@
+package sequencer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/sqldb"
+)
+
+// revocationLog is the log in the database: the tables revocations and
+// revocation_state.
+type revocationLog struct{ db *sqldb.DB }
+
+// state is what one look into the database has shown.
+type state struct {
+	Epoch     uint64 `db:"epoch"`
+	Last      uint64 `db:"last_number"`
+	Published uint64 `db:"published"` // up to here the stream has acknowledged
+	Oldest    uint64 `db:"oldest"`    // the lowest number still kept
+	Open      bool   `db:"open"`      // committed rows without a number were seen
+}
+
+// row is one numbered revocation.
+type row struct {
+	ID         string `db:"id"`
+	Number     uint64 `db:"number"`
+	Kind       byte   `db:"kind"`
+	Subject    string `db:"subject"`
+	MinVersion uint64 `db:"min_version"`
+	ExpiresAt  int64  `db:"expires_at"`
+	CreatedAt  int64  `db:"created_at"`
+}
+
+func (r *row) entry() contract.Entry {
+	e := contract.Entry{Kind: contract.RevocationKind(r.Kind), MinVersion: r.MinVersion, ExpiresAt: sqldb.Time(r.ExpiresAt).Add(time.Second)}
+	if e.Kind == contract.RevokeKey {
+		e.KeyID = r.Subject
+	} else {
+		e.Subject = contract.ParseSubjectID(r.Subject)
+	}
+	return e
+}
+
+const selectState = `SELECT s.epoch, s.last_number, s.published,
+	COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL), s.last_number + 1) AS oldest,
+	EXISTS (SELECT 1 FROM revocations r WHERE r.number IS NULL) AS open
+	FROM revocation_state s WHERE s.id = 1`
+
+// look reads the state in one statement, so that its parts belong together.
+func (l revocationLog) look(ctx context.Context) (state, error) {
+	var s state
+	if err := l.db.GetContext(ctx, &s, selectState); err != nil {
+		return state{}, sqldb.Unavailable(fmt.Errorf("read revocation state: %w", err))
+	}
+	return s, nil
+}
+
+const numberRows = `UPDATE revocations SET number = CAST($1 AS BIGINT) + n.k
+	FROM (SELECT id, row_number() OVER (ORDER BY created_at, id) AS k FROM revocations
+		WHERE number IS NULL ORDER BY created_at, id LIMIT CAST($2 AS BIGINT)) n
+	WHERE revocations.id = n.id
+	RETURNING revocations.id, revocations.number, revocations.kind, revocations.subject,
+		revocations.min_version, revocations.expires_at, revocations.created_at`
+
+// number gives committed rows the next numbers, at most a batch of them, and
+// returns them in order with the state after it. The first statement locks the
+// state row, so that of several sequencers one numbers at a time, and the
+// second one sees every row that was committed before it.
+func (l revocationLog) number(ctx context.Context) (state, []row, error) {
+	var (
+		s    state
+		rows []row
+	)
+	err := sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
+		rows = nil
+		var last uint64
+		if err := tx.GetContext(ctx, &last, `UPDATE revocation_state SET last_number = last_number WHERE id = 1 RETURNING last_number`); err != nil {
+			return fmt.Errorf("lock revocation state: %w", err)
+		}
+		if err := tx.SelectContext(ctx, &rows, numberRows, last, contract.MaxBatchEntries); err != nil {
+			return fmt.Errorf("number revocations: %w", err)
+		}
+		if len(rows) > 0 {
+			if _, err := tx.ExecContext(ctx, `UPDATE revocation_state SET last_number = last_number + $1 WHERE id = 1`, len(rows)); err != nil {
+				return fmt.Errorf("advance revocation state: %w", err)
+			}
+		}
+		if err := tx.GetContext(ctx, &s, selectState); err != nil {
+			return fmt.Errorf("read revocation state: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return state{}, nil, sqldb.Unavailable(err)
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Number, b.Number) })
+	return s, rows, nil
+}
+
+// numbersOf gives the numbers of rows that have one.
+func (l revocationLog) numbersOf(ctx context.Context, ids []string) (map[string]uint64, error) {
+	query, args, err := sqlx.In(`SELECT id, number FROM revocations WHERE number IS NOT NULL AND id IN (?)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("name revocations: %w", err)
+	}
+	var rows []row
+	if err := l.db.SelectContext(ctx, &rows, sqlx.Rebind(sqlx.DOLLAR, query), args...); err != nil {
+		return nil, sqldb.Unavailable(fmt.Errorf("read numbers of revocations: %w", err))
+	}
+	found := make(map[string]uint64, len(rows))
+	for i := range rows {
+		found[rows[i].ID] = rows[i].Number
+	}
+	return found, nil
+}
+
+// batch reads the numbers from..to, at most a batch of them, and the state that
+// belongs to them. What was numbered below the batch's first entry is expired.
+func (l revocationLog) batch(ctx context.Context, from, to uint64) (contract.Batch, error) {
+	var rows []row
+	// The rows come first: what is pruned after that only moves oldest up.
+	err := l.db.SelectContext(ctx, &rows, `SELECT id, number, kind, subject, min_version, expires_at, created_at
+		FROM revocations WHERE number >= $1 AND number <= $2 ORDER BY number LIMIT $3`, from, to, contract.MaxBatchEntries)
+	if err != nil {
+		return contract.Batch{}, sqldb.Unavailable(fmt.Errorf("read revocations from %d: %w", from, err))
+	}
+	s, err := l.look(ctx)
+	if err != nil {
+		return contract.Batch{}, err
+	}
+	return batchOf(s, from, rows), nil
+}
+
+func batchOf(s state, from uint64, rows []row) contract.Batch {
+	b := contract.Batch{Epoch: s.Epoch, First: from, Oldest: s.Oldest}
+	if len(rows) == 0 {
+		return b
+	}
+	b.First = rows[0].Number
+	if b.First > from {
+		b.Oldest = max(b.Oldest, b.First) // those in between were pruned, from the oldest on
+	}
+	committed := rows[0].CreatedAt
+	for i := range rows {
+		if rows[i].Number != b.First+uint64(i) {
+			break // never by our own doing; what follows is asked for again
+		}
+		committed = min(committed, rows[i].CreatedAt)
+		b.Entries = append(b.Entries, rows[i].entry())
+	}
+	b.Committed = sqldb.Time(committed)
+	return b
+}
+
+// write runs one statement in a transaction of its own.
+func (l revocationLog) write(ctx context.Context, what, query string, args ...any) error {
+	err := sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		return sqldb.Unavailable(fmt.Errorf("%s: %w", what, err))
+	}
+	return nil
+}
+
+// markPublished notes that the stream has the numbers first..last, if it has
+// those before them too.
+func (l revocationLog) markPublished(ctx context.Context, f flight) error {
+	return l.write(ctx, "mark revocations as published",
+		`UPDATE revocation_state SET published = $1 WHERE id = 1 AND epoch = $2 AND published < $1 AND published >= $3`,
+		f.last, f.epoch, f.first-1)
+}
+
+// rewind notes that the stream ends with the number last, though it had
+// acknowledged more.
+func (l revocationLog) rewind(ctx context.Context, epoch, last uint64) error {
+	return l.write(ctx, "rewind published revocations",
+		`UPDATE revocation_state SET published = $1 WHERE id = 1 AND epoch = $2 AND published > $1`, last, epoch)
+}
+
+// openEpoch starts an epoch newer than seen, because the database has lost
+// numbers that others have. All that it still has is published again in it.
+func (l revocationLog) openEpoch(ctx context.Context, seen uint64) error {
+	return l.write(ctx, "open a new epoch",
+		`UPDATE revocation_state SET epoch = $1, published = 0 WHERE id = 1 AND epoch < $1`, seen+1)
+}
+
+// prune deletes the oldest numbers that no longer matter to anyone, so that
+// what is kept stays without gaps.
+func (l revocationLog) prune(ctx context.Context, now time.Time) error {
+	return l.write(ctx, "prune revocations", `DELETE FROM revocations WHERE number IS NOT NULL AND number <
+		COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL AND r.expires_at > $1),
+			(SELECT s.last_number + 1 FROM revocation_state s WHERE s.id = 1))`, sqldb.Micros(now))
+}

@@ -1,0 +1,148 @@
+package sequencer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/revocation"
+)
+
+// flight is a batch on its way into the stream.
+type flight struct {
+	epoch, first, last uint64
+	landed             func(ctx context.Context) error // waits for the stream's acknowledgement
+}
+
+// seal signs a payload with the events key.
+func (s *Sequencer) seal(ctx context.Context, purpose revocation.Purpose, payload []byte) ([]byte, error) {
+	kid, key, err := s.Signer.EventSigner(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get the events key: %w", err)
+	}
+	return revocation.Seal(purpose, kid, key, payload), nil
+}
+
+// publish sends a batch. Nodes that listen get it at once; whether the stream
+// has kept it too is found out later, by land. Without a broker it is not an
+// error: the batch is in the database, and a backlog until the stream has it.
+//
+// from is the lowest number that is settled by it: the batch's first one, or a
+// lower one if those in between no longer matter.
+func (s *Sequencer) publish(ctx context.Context, b contract.Batch, from uint64) error {
+	message, err := s.seal(ctx, revocation.PurposeBatch, b.Encode())
+	if err != nil {
+		return err
+	}
+	// The id derives from the content, so that only a true repetition is
+	// dropped as a duplicate.
+	sum := sha256.Sum256(message)
+	s.lastTry = s.Now()
+	landed, err := s.Bus.StoreAsync(s.Bus.Subjects().Batches(), hex.EncodeToString(sum[:]), message)
+	if err != nil {
+		s.Log.Warn("revocation batch not published; it stays in the backlog", "first", b.First, "last", b.Last(), "error", err)
+		return nil
+	}
+	s.metrics.published.Add(float64(len(b.Entries)))
+	select {
+	case s.flights <- flight{b.Epoch, from, b.Last(), landed}:
+	default: // the backlog finds out
+	}
+	return nil
+}
+
+// land waits for the acknowledgements in order, and notes in the database how
+// far the stream is complete, for many batches at once.
+func (s *Sequencer) land(ctx context.Context) {
+	ticker := time.NewTicker(headPeriod)
+	defer ticker.Stop()
+	var done flight
+	note := func() {
+		if done.last == 0 {
+			return
+		}
+		if err := s.log.markPublished(ctx, done); err != nil && ctx.Err() == nil {
+			s.Log.Warn("published revocations not noted; they will be sent again", "error", err)
+		}
+		done = flight{}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			note()
+		case f := <-s.flights:
+			if err := s.landed(ctx, f); err != nil {
+				if ctx.Err() == nil {
+					s.Log.Warn("revocation batch not acknowledged by the stream; it will be sent again", "first", f.first, "last", f.last, "error", err)
+				}
+				continue
+			}
+			if done.last == 0 || done.epoch != f.epoch || f.first > done.last+1 {
+				note()
+				done = f
+			}
+			done.first, done.last = min(done.first, f.first), max(done.last, f.last)
+		}
+	}
+}
+
+func (s *Sequencer) landed(ctx context.Context, f flight) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return f.landed(ctx)
+}
+
+// head publishes the head, unless one went out a moment ago.
+func (s *Sequencer) head(ctx context.Context, current state, nonces map[string]string) error {
+	if s.Now().Sub(s.lastHead) < headSpacing {
+		return nil
+	}
+	payload, err := json.Marshal(contract.Head{
+		V: contract.HeadVersion, Sequencer: s.id, Epoch: current.Epoch, Last: current.Last, Oldest: current.Oldest, Nonces: nonces,
+	})
+	if err != nil {
+		return fmt.Errorf("encode head: %w", err)
+	}
+	message, err := s.seal(ctx, revocation.PurposeHead, payload)
+	if err != nil {
+		return err
+	}
+	if err := s.Bus.Publish(s.Bus.Subjects().Heads(), message); err != nil {
+		s.Log.Debug("head not published", "error", err) // the nodes' view age tells what follows from it
+		return nil
+	}
+	s.lastHead = s.Now()
+	return nil
+}
+
+// backlog sends again what the stream has not acknowledged for a while, and
+// prunes now and then.
+func (s *Sequencer) backlog(ctx context.Context, current state) error {
+	now := s.Now()
+	if now.Sub(s.lastPrune) > prunePeriod {
+		s.lastPrune = now
+		if err := s.log.prune(ctx, now); err != nil {
+			return err
+		}
+	}
+	if now.Sub(s.lastTry) <= retryPeriod {
+		return nil
+	}
+	for from := current.Published + 1; from <= current.Last; {
+		b, err := s.log.batch(ctx, from, current.Last)
+		if err != nil || len(b.Entries) == 0 {
+			return err
+		}
+		if err := s.publish(ctx, b, from); err != nil {
+			return err
+		}
+		from = b.Last() + 1
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package sequencer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/revocation"
+	"gatehouse.internal/shared/sqldb"
+)
+
+// The periods of a sequencer.
+const (
+	headPeriod   = 250 * time.Millisecond
+	headSpacing  = 25 * time.Millisecond // between heads, when batches follow one another quickly
+	rivalPeriod  = time.Second           // an older replica not heard for this long is taken to be gone
+	roundTimeout = 2 * time.Second
+	storeTimeout = 2 * time.Second
+	retryPeriod  = time.Second // between attempts to get a backlog into the stream
+	prunePeriod  = 10 * time.Second
+	checkPeriod  = 2 * time.Second // between comparisons with what the stream and the nodes hold
+	maxFlights   = 1024
+)
+
+// Signer gives the key that signs batches, heads and proofs.
+type Signer interface {
+	EventSigner(ctx context.Context) (kid string, key ed25519.PrivateKey, err error)
+}
+
+// Config is what a sequencer works with.
+type Config struct {
+	DB          *sqldb.DB
+	Bus         *bus.Bus
+	Redis       redis.UniversalClient // nil: no second opinion is kept
+	RedisPrefix string
+	Signer      Signer
+	Keys        revocation.EventKeys // to read back what this system has signed
+	Now         func() time.Time
+	Log         *slog.Logger
+	Registry    prometheus.Registerer
+}
+
+// Sequencer is one replica's part in numbering and publishing revocations.
+type Sequencer struct {
+	Config
+	Presence *Presence
+
+	id      string
+	log     revocationLog
+	metrics *metrics
+	mirror  *mirror
+
+	wake chan struct{}
+	// waiting are told the numbers by a round that began after they asked.
+	mu      sync.Mutex
+	waiting waiters
+
+	rival     atomic.Int64 // Unix nanoseconds when an older replica's head was last heard
+	lastRound atomic.Int64 // Unix nanoseconds of the last whole round, of this or an older replica
+	flights   chan flight  // batches on their way into the stream
+	forced    atomic.Bool  // a round is wanted although an older replica is active
+	lastHead  time.Time    // these are the round's own
+	lastPrune time.Time
+	lastTry   time.Time
+}
+
+// New returns a sequencer with an id of its own; older replicas have lower ids.
+func New(cfg Config) (*Sequencer, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make a sequencer id: %w", err)
+	}
+	s := &Sequencer{
+		Config: cfg, id: id.String(), log: revocationLog{cfg.DB}, wake: make(chan struct{}, 1),
+		flights: make(chan flight, maxFlights), Presence: NewPresence(cfg.Now, cfg.Log),
+	}
+	s.metrics = newMetrics(cfg.Registry, s)
+	if cfg.Redis != nil {
+		s.mirror = newMirror(s)
+	}
+	return s, nil
+}
+
+// Run works until ctx ends. It returns an error only if it cannot subscribe.
+func (s *Sequencer) Run(ctx context.Context) error {
+	stop, err := s.subscribe()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { s.keepStream(ctx) })
+	group.Go(func() { s.land(ctx) })
+	if s.mirror != nil {
+		group.Go(func() { s.mirror.run(ctx) })
+	}
+	ticker := time.NewTicker(headPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		case <-ticker.C:
+		}
+		if !s.active() && !s.forced.Swap(false) {
+			continue
+		}
+		if err := s.round(ctx); err != nil && ctx.Err() == nil {
+			s.metrics.failures.Inc()
+			s.Log.Error("revocation round failed", "error", err)
+		}
+	}
+}
+
+// Ready is nil if this replica, or an older one that is active, has finished a
+// round lately.
+func (s *Sequencer) Ready(context.Context) error {
+	if age := s.Now().Sub(time.Unix(0, s.lastRound.Load())); age > 5*time.Second {
+		return fmt.Errorf("no revocation round for %s", age.Round(time.Second))
+	}
+	return nil
+}
+
+// active is true unless an older replica was heard lately.
+func (s *Sequencer) active() bool {
+	return s.Now().UnixNano()-s.rival.Load() > int64(rivalPeriod)
+}
+
+// heard takes in a head of any replica, this one included.
+func (s *Sequencer) heard(message []byte) {
+	payload, err := revocation.Open(revocation.PurposeHead, s.Keys, message)
+	if err != nil {
+		s.Log.Warn("head of another replica refused", "reason", revocation.Reason(err))
+		return
+	}
+	var h contract.Head
+	if json.Unmarshal(payload, &h) == nil && h.Sequencer < s.id {
+		s.rival.Store(s.Now().UnixNano())
+		s.lastRound.Store(s.Now().UnixNano())
+	}
+}
+
+// round numbers, publishes and proves, in the order of the package comment.
+func (s *Sequencer) round(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	asked := s.takeWaiters()
+	defer asked.release()
+	began := s.Now()
+	nonces := s.Presence.snapshot().nonces
+	current, err := s.drain(ctx, asked)
+	if err != nil {
+		return err
+	}
+	if err := asked.lookUp(ctx, s.log, current.Epoch); err != nil {
+		return err
+	}
+	if err := s.head(ctx, current, nonces); err != nil {
+		return err
+	}
+	s.lastRound.Store(s.Now().UnixNano())
+	s.metrics.observe(current, s.Now().Sub(began))
+	if s.mirror != nil {
+		s.mirror.tell(finished{began, current})
+	}
+	return s.backlog(ctx, current)
+}
+
+// drain numbers and publishes until every row is numbered that was committed
+// before it began. Without anybody waiting, one cheap look may show that there
+// is nothing to do.
+func (s *Sequencer) drain(ctx context.Context, asked waiters) (state, error) {
+	if len(asked) == 0 {
+		if current, err := s.log.look(ctx); err != nil || !current.Open {
+			return current, err
+		}
+	}
+	for {
+		current, rows, err := s.log.number(ctx)
+		if err != nil {
+			return state{}, err
+		}
+		if len(rows) > 0 {
+			if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {
+				return state{}, err
+			}
+			asked.numbered(current.Epoch, rows)
+		}
+		if len(rows) < contract.MaxBatchEntries {
+			return current, nil
+		}
+	}
+}

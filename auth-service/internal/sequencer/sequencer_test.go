@@ -1,0 +1,203 @@
+package sequencer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/revocation"
+)
+
+func TestSequencer_I1_a_revoking_call_answers_when_every_node_has_applied(t *testing.T) {
+	each(t, func(s *system) {
+		q, _ := s.sequencer()
+		views := nodes(s, 3)
+		s.eventually("three fresh nodes", 5*time.Second, func() bool { return fresh(views...)() && len(q.Presence.List()) == 3 })
+		for range 20 {
+			ids, sessions := s.insert(2)
+			got := q.Committed(s.t.Context(), ids)
+			if got.Nodes != 3 || got.Applied != 3 || got.Elapsed > answerBound {
+				s.t.Fatalf("propagation %+v, want all of 3 nodes within %v", got, answerBound)
+			}
+			for i, v := range views {
+				for _, session := range sessions {
+					if v.Set.Check(ofSession(session)) != revocation.Revoked {
+						s.t.Fatalf("node %d does not know a revocation that was answered", i)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestSequencer_I3_F27_F28_numbers_have_no_gaps_whoever_gives_them(t *testing.T) {
+	each(t, func(s *system) {
+		one, _ := s.sequencer()
+		two, _ := s.sequencer()
+		views := nodes(s, 2)
+		var writers sync.WaitGroup
+		for w := range 8 {
+			writers.Go(func() {
+				for i := range 25 {
+					ids, _ := s.insert(1)
+					switch (w + i) % 4 {
+					case 0:
+						one.Committed(s.t.Context(), ids)
+					case 1:
+						two.Committed(s.t.Context(), ids)
+					case 2:
+						two.forced.Store(true) // works although it is not its turn
+						two.poke()
+					}
+				}
+			})
+		}
+		writers.Wait()
+		s.eventually("all numbered", 5*time.Second, func() bool {
+			return s.count(`SELECT COUNT(*) FROM revocations WHERE number IS NULL`) == 0
+		})
+		if n := s.count(`SELECT COUNT(DISTINCT number) FROM revocations WHERE number BETWEEN 1 AND 200`); n != 200 {
+			s.t.Errorf("%d different numbers between 1 and 200, want 200", n)
+		}
+		for _, v := range views {
+			s.eventually("a node has all", 5*time.Second, func() bool { return v.Progress.Position().Applied == 200 && v.Set.Len() == 200 })
+		}
+	})
+}
+
+func TestSequencer_a_waiting_call_of_the_passive_replica_is_answered_by_the_active_one(t *testing.T) {
+	each(t, func(s *system) {
+		active, _ := s.sequencer()
+		passive, _ := s.sequencer()
+		view := s.node("node-0")
+		s.eventually("one active replica", 5*time.Second, func() bool {
+			return fresh(view)() && active.active() && !passive.active() && len(passive.Presence.List()) == 1
+		})
+		ids, _ := s.insert(1)
+		if got := passive.Committed(s.t.Context(), ids); got.Applied != 1 || got.Nodes != 1 {
+			s.t.Errorf("propagation %+v, want one of one node", got)
+		}
+		if passive.forced.Load() || !active.active() {
+			s.t.Error("the passive replica did the active one's work")
+		}
+	})
+}
+
+func TestSequencer_F25_another_replica_takes_over_within_two_seconds(t *testing.T) {
+	each(t, func(s *system) {
+		active, stop := s.sequencer()
+		passive, _ := s.sequencer()
+		view := s.node("node-0")
+		s.eventually("one active replica", 5*time.Second, func() bool { return fresh(view)() && active.active() && !passive.active() })
+		stop()
+		s.eventually("the other is active", 2*time.Second, passive.active)
+		_, sessions := s.insert(1) // nobody wakes it
+		s.eventually("revoked without a wake", 2*time.Second, func() bool {
+			return view.Set.Check(ofSession(sessions[0])) == revocation.Revoked
+		})
+	})
+}
+
+func TestSequencer_I7_a_cold_node_learns_everything(t *testing.T) {
+	for name, lose := range map[string]func(ctx context.Context, s *system) error{
+		"from the stream": func(context.Context, *system) error { return nil },
+		"F3 from the database when the stream was deleted": func(ctx context.Context, s *system) error {
+			return s.deleteStream(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(s *system) {
+				q, _ := s.sequencer()
+				first := s.node("node-0")
+				s.eventually("a fresh node", 5*time.Second, func() bool { return fresh(first)() && len(q.Presence.List()) == 1 })
+				var sessions []string
+				for range 10 {
+					ids, more := s.insert(5)
+					q.Committed(s.t.Context(), ids)
+					sessions = append(sessions, more...)
+				}
+				if err := lose(s.t.Context(), s); err != nil {
+					s.t.Fatal(err)
+				}
+				cold := s.node("node-1")
+				s.eventually("the cold node is fresh", 5*time.Second, fresh(cold))
+				for _, session := range sessions {
+					if cold.Set.Check(ofSession(session)) != revocation.Revoked {
+						s.t.Fatal("a fresh node lacks a revocation")
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestSequencer_F3_F4_what_the_stream_lost_is_published_again(t *testing.T) {
+	each(t, func(s *system) {
+		q, _ := s.sequencer()
+		ids, _ := s.insert(3)
+		q.Committed(s.t.Context(), ids)
+		published := func() bool { return s.count(`SELECT published FROM revocation_state`) == 3 }
+		s.eventually("the stream has them", 5*time.Second, published)
+		if err := s.deleteStream(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		s.eventually("the new stream has them", 8*time.Second, func() bool {
+			_, last, err := q.streamEnd(s.t.Context())
+			return err == nil && last == 3 && published()
+		})
+	})
+}
+
+func TestSequencer_F24_I5_a_database_that_lost_history_opens_an_epoch(t *testing.T) {
+	each(t, func(s *system) {
+		q, _ := s.sequencer()
+		view := s.node("node-0")
+		s.eventually("a fresh node", 5*time.Second, func() bool { return fresh(view)() && len(q.Presence.List()) == 1 })
+		ids, lost := s.insert(4)
+		q.Committed(s.t.Context(), ids)
+		s.eventually("the stream has them", 5*time.Second, func() bool { return s.count(`SELECT published FROM revocation_state`) == 4 })
+		// A backup from before the last three is restored.
+		for _, statement := range []string{`DELETE FROM revocations WHERE number > 1`, `UPDATE revocation_state SET last_number = 1, published = 1`} {
+			if err := q.log.write(s.t.Context(), "restore", statement); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		s.eventually("a new epoch", 8*time.Second, func() bool { return s.count(`SELECT epoch FROM revocation_state`) == 2 })
+		s.eventually("the node is complete in it", 8*time.Second, func() bool {
+			return fresh(view)() && view.Progress.Position().Epoch == 2
+		})
+		for _, session := range lost {
+			if view.Set.Check(ofSession(session)) != revocation.Revoked {
+				s.t.Fatal("a revocation that was published is forgotten")
+			}
+		}
+		ids, _ = s.insert(1)
+		if got := q.Committed(s.t.Context(), ids); got.Applied != 1 {
+			s.t.Errorf("propagation %+v in the new epoch, want one node", got)
+		}
+	})
+}
+
+func TestSequencer_I8_F39_a_forged_batch_is_counted_and_nothing_else(t *testing.T) {
+	s := newSystem(t, "sqlite:"+t.TempDir()+"/auth.db")
+	s.sequencer()
+	view := s.node("node-0")
+	s.eventually("a fresh node", 5*time.Second, fresh(view))
+	thief := newSystem(t, "sqlite:"+t.TempDir()+"/other.db").signer
+	forged := contract.Batch{Epoch: 9, First: 1, Oldest: 1, Entries: []contract.Entry{{Kind: contract.RevokeKey, KeyID: "k1", ExpiresAt: time.Now()}}}
+	b := s.connect("thief")
+	message := revocation.Seal(revocation.PurposeBatch, "events-1", thief.key, forged.Encode())
+	if err := errors.Join(b.Publish(b.Subjects().Batches(), message), b.Publish(b.Subjects().Batches(), []byte("junk"))); err != nil {
+		t.Fatal(err)
+	}
+	before := view.Progress.Position()
+	s.eventually("two heads later", 5*time.Second, func() bool { age, _ := view.Progress.Age(); return age < 200*time.Millisecond })
+	if diff := cmp.Diff(before, view.Progress.Position()); diff != "" || view.Set.Len() != 0 {
+		t.Errorf("%d entries; position (-before +after):\n%s", view.Set.Len(), diff)
+	}
+}
