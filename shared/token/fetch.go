@@ -35,7 +35,7 @@ func (r *RemoteKeys) fetchAny(ctx context.Context) (*Set, error) {
 	}
 	for i := range n {
 		at := (r.first.Load() + i) % n
-		set, err := r.fetch(ctx, r.config.URLs[at])
+		set, err := r.fetch(ctx, r.config.URLs[at], r.share(ctx, n-i))
 		if err == nil {
 			r.first.Store(at)
 			return set, nil
@@ -45,8 +45,17 @@ func (r *RemoteKeys) fetchAny(ctx context.Context) (*Set, error) {
 	return nil, errors.Join(problems...)
 }
 
-func (r *RemoteKeys) fetch(ctx context.Context, url string) (*Set, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.FetchTimeout)
+// share is how long one of the replicas that are left may take, so that one
+// that hangs leaves time for the others.
+func (r *RemoteKeys) share(ctx context.Context, left uint64) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(r.config.FetchTimeout, time.Until(deadline)/time.Duration(left))
+	}
+	return r.config.FetchTimeout
+}
+
+func (r *RemoteKeys) fetch(ctx context.Context, url string, limit time.Duration) (*Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
