@@ -1,0 +1,219 @@
+package route
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The bounds of what a route may ask for.
+const (
+	minStaleness = 500 * time.Millisecond // views are renewed every 250 ms
+	maxStaleness = 5 * time.Minute
+	maxTimeout   = time.Hour
+	maxBodyBound = 1 << 40
+	maxRequests  = 1_000_000
+	// minSpacing is the finest rate that can be counted exactly.
+	minSpacing = 100 * time.Microsecond
+)
+
+// check reports what is wrong with a route on its own, and fills in defaults.
+func (d *RouteDefinition) check(c checker) pattern {
+	c.name(d.Name)
+	p := d.checkMatch(c)
+	d.checkRewrite(c, p)
+	d.checkCaller(c)
+	d.checkLimit(c)
+	if d.WebSocket && !slices.Contains(d.Match.Methods, methodNames()[getIndex]) {
+		c.report("websocket", "an upgrade is a GET request, which the route does not allow")
+	}
+	if !c.written("max_body") {
+		d.MaxBody = DefaultMaxBody
+	} else if d.MaxBody < 1 || d.MaxBody > maxBodyBound {
+		c.report("max_body", "%d bytes is not within 1 and 1TiB", d.MaxBody)
+	}
+	c.duration("timeout", d.Timeout, time.Millisecond, maxTimeout)
+	return p
+}
+
+func (d *RouteDefinition) checkMatch(c checker) pattern {
+	if c.written("match.host") {
+		host, ok := normalHost(d.Match.Host)
+		if !ok {
+			c.report("match.host", "%q is not a host name", d.Match.Host)
+		}
+		d.Match.Host = host
+	}
+	d.checkMethods(c)
+	if !c.written("match.path") {
+		c.report("match.path", "missing")
+		return pattern{}
+	}
+	p, wrong := parsePattern(d.Match.Path)
+	if wrong != "" {
+		c.report("match.path", "%q: %s", d.Match.Path, wrong)
+	}
+	return p
+}
+
+func (d *RouteDefinition) checkMethods(c checker) {
+	if !c.written("match.methods") || c.broken("match.methods") {
+		d.Match.Methods = Methods()
+		return
+	}
+	if len(d.Match.Methods) == 0 {
+		c.report("match.methods", "names no method; leave it out for all of them")
+	}
+	for i, m := range d.Match.Methods {
+		if methodIndex(m) < 0 {
+			c.report("match.methods", "%q is not one of %s", m, strings.Join(Methods(), ", "))
+		}
+		if slices.Contains(d.Match.Methods[:i], m) {
+			c.report("match.methods", "%s appears twice", m)
+		}
+	}
+}
+
+// checkRewrite sees to it that the prefix is taken off every path that the
+// pattern matches.
+func (d *RouteDefinition) checkRewrite(c checker, p pattern) {
+	replace, strip := d.Rewrite.ReplacePrefix, d.Rewrite.StripPrefix
+	if c.written("rewrite.replace_prefix") {
+		if r, wrong := parsePattern(replace); wrong != "" || !r.isPlain() {
+			c.report("rewrite.replace_prefix", "%q is not a plain path without a slash at its end", replace)
+		}
+		if !c.written("rewrite.strip_prefix") {
+			c.report("rewrite.replace_prefix", "needs strip_prefix, which it takes the place of")
+		}
+	}
+	if !c.written("rewrite.strip_prefix") || c.broken("match.path") {
+		return
+	}
+	s, wrong := parsePattern(strip)
+	switch {
+	case wrong != "" || !s.isPlain():
+		c.report("rewrite.strip_prefix", "%q is not a plain path without a slash at its end", strip)
+	case len(s.segments) > len(p.segments) || !slices.Equal(s.segments, p.segments[:len(s.segments)]):
+		c.report("rewrite.strip_prefix", "%q is not the start of the path %q", strip, d.Match.Path)
+	default:
+		d.strip = len(s.segments)
+	}
+}
+
+// isPlain reports whether the pattern is one path, not the root, that does not
+// end in a slash.
+func (p pattern) isPlain() bool {
+	return !p.isPrefix && p.segments[len(p.segments)-1].literal != "" &&
+		!slices.ContainsFunc(p.segments, func(s segment) bool { return s.isParam })
+}
+
+// checkCaller sees to it that the demands on the caller make sense together.
+func (d *RouteDefinition) checkCaller(c checker) {
+	if !c.written("auth") {
+		c.report("auth", "missing; a route says none, optional or required")
+	}
+	c.oneOf("auth", string(d.Auth), string(AuthNone), string(AuthOptional), string(AuthRequired))
+	if c.written("roles") && len(d.Roles) == 0 {
+		c.report("roles", "names no role; leave it out if any caller may pass")
+	}
+	for i, role := range d.Roles {
+		if !isName(role) {
+			c.report("roles", "%q is not a role's name", role)
+		}
+		if slices.Contains(d.Roles[:i], role) {
+			c.report("roles", "%s appears twice", role)
+		}
+	}
+	if d.Auth != AuthRequired && !c.broken("auth") {
+		if len(d.Roles) > 0 {
+			c.report("roles", "needs auth: required")
+		}
+		if d.VerifiedEmail {
+			c.report("verified_email", "needs auth: required")
+		}
+	}
+	if d.Auth == AuthNone && c.written("max_staleness") {
+		c.report("max_staleness", "says nothing with auth: none, where tokens are not looked at")
+	}
+	c.duration("max_staleness", d.MaxStaleness, minStaleness, maxStaleness)
+	if !c.written("max_staleness") {
+		d.MaxStaleness = DefaultMaxStaleness
+	}
+}
+
+func (d *RouteDefinition) checkLimit(c checker) {
+	if d.RateLimit == nil {
+		return
+	}
+	l := *d.RateLimit
+	for _, field := range []string{"rate_limit.requests", "rate_limit.per", "rate_limit.by"} {
+		if !c.written(field) {
+			c.report(field, "missing")
+		}
+	}
+	if c.written("rate_limit.requests") && (l.Requests < 1 || l.Requests > maxRequests) {
+		c.report("rate_limit.requests", "%d is not within 1 and %d", l.Requests, maxRequests)
+	} else if l.Requests > 0 && l.Per > 0 && l.Per/time.Duration(l.Requests) < minSpacing {
+		c.report("rate_limit.requests", "%d per %v is more than 10000 a second", l.Requests, l.Per)
+	}
+	c.duration("rate_limit.per", l.Per, time.Millisecond, 31*24*time.Hour)
+	c.oneOf("rate_limit.by", string(l.By), string(LimitByUser), string(LimitByIP))
+	if l.By == LimitByUser && d.Auth == AuthNone {
+		c.report("rate_limit.by", "there is no user with auth: none")
+	}
+}
+
+// check reports what is wrong with an upstream, and fills in defaults.
+func (d *UpstreamDefinition) check(c checker) {
+	if !isName(d.Name) {
+		c.report("name", "%q is not 1 to 64 letters, digits, dashes, dots and underscores", d.Name)
+	}
+	if len(d.Targets) == 0 {
+		c.report("targets", "missing; an upstream has at least one")
+	}
+	for i, target := range d.Targets {
+		if !isTarget(target) {
+			// The text is not repeated: it might hold a password.
+			c.report("targets", "number %d is not http://host:port or https://host:port", i+1)
+		}
+		if slices.Contains(d.Targets[:i], target) {
+			c.report("targets", "number %d appears twice", i+1)
+		}
+	}
+	c.oneOf("balance", d.Balance, "round_robin", "least_conn", "random_two")
+	if !c.written("balance") {
+		d.Balance = "round_robin"
+	}
+	c.duration("timeout", d.Timeout, time.Millisecond, maxTimeout)
+	if !c.written("timeout") {
+		d.Timeout = DefaultTimeout
+	}
+	if d.Health != nil {
+		d.checkHealth(c)
+	}
+}
+
+func (d *UpstreamDefinition) checkHealth(c checker) {
+	health := *d.Health
+	if !c.written("health.path") {
+		c.report("health.path", "missing")
+	} else if health.Path == "" || health.Path[0] != '/' || doubtfulPath(health.Path) != "" {
+		c.report("health.path", "%q is not a path", health.Path)
+	}
+	c.duration("health.interval", health.Interval, 100*time.Millisecond, time.Hour)
+	if !c.written("health.interval") {
+		health.Interval = DefaultHealthInterval
+	}
+	d.Health = &health
+}
+
+// isTarget reports whether text is the address of a replica.
+func isTarget(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
+		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+}

@@ -1,0 +1,143 @@
+package route
+
+import (
+	"net"
+	"net/http"
+	"strings"
+)
+
+// Table is a compiled set of routes and the upstreams they lead to. It never
+// changes.
+type Table struct {
+	builtIn   *node // before all others, on every host
+	hosts     map[string]*node
+	anyHost   *node
+	routes    []*Route // by name
+	upstreams []Upstream
+	allow     string // of the gateway itself
+}
+
+// Match finds the route of a request. path is a result of CheckTarget, host
+// the host the request is for, with or without a port.
+//
+// If there is a route, it is returned alone. If the path is known and the
+// method is not allowed on it, the route is nil and allow is the value of the
+// Allow field (RFC 9110 section 10.2.1); this is also the answer to every
+// OPTIONS request, which the gateway answers itself. If the path is unknown,
+// both are zero.
+func (t *Table) Match(method, host, path string) (r *Route, allow string) {
+	if path == AnyTarget {
+		return nil, t.allow
+	}
+	l := t.builtIn.find(path)
+	if l == nil && len(t.hosts) > 0 {
+		l = t.hostTree(host).find(path)
+	}
+	if l == nil {
+		l = t.anyHost.find(path)
+	}
+	if l == nil {
+		return nil, ""
+	}
+	if i := methodIndex(method); i >= 0 && l.routes[i] != nil {
+		return l.routes[i], ""
+	}
+	return nil, l.allow
+}
+
+// Routes are the routes of the table, ordered by name. They must not be
+// changed.
+func (t *Table) Routes() []*Route { return t.routes }
+
+// Upstreams are the upstreams of the table, ordered by name, without the
+// gateway itself. They must not be changed.
+func (t *Table) Upstreams() []Upstream { return t.upstreams }
+
+// hostTree finds the routes of a host, whatever its case, port or trailing
+// dot.
+func (t *Table) hostTree(host string) *node {
+	host = withoutPort(host)
+	host = strings.TrimSuffix(host, ".")
+	if tree := t.hosts[host]; tree != nil {
+		return tree
+	}
+	var lower [maxHost]byte
+	if len(host) > len(lower) {
+		return nil
+	}
+	for i := range len(host) {
+		c := host[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return t.hosts[string(lower[:len(host)])]
+}
+
+// maxHost is the length of the longest host name (RFC 1035 section 2.3.4).
+const maxHost = 253
+
+// withoutPort takes the port off a Host field's value.
+func withoutPort(host string) string {
+	colon := strings.LastIndexByte(host, ':')
+	if colon < 0 || strings.IndexByte(host[colon:], ']') >= 0 {
+		return host
+	}
+	return host[:colon]
+}
+
+// normalHost is how a host is written in a definition, or false if it is none.
+func normalHost(text string) (string, bool) {
+	host := strings.ToLower(strings.TrimSuffix(text, "."))
+	if host == "" || len(host) > maxHost {
+		return "", false
+	}
+	if inner, found := strings.CutPrefix(host, "["); found {
+		inner, found = strings.CutSuffix(inner, "]")
+		return host, found && net.ParseIP(inner) != nil
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return "", false
+		}
+	}
+	return host, true
+}
+
+// ForwardPath gives the path to ask the upstream for, from a checked path that
+// matched the route. Behind the prefix that is taken off, not a byte changes.
+func (r *Route) ForwardPath(path string) string {
+	if r.strip == 0 && r.Rewrite.ReplacePrefix == "" {
+		return path
+	}
+	for range r.strip {
+		next := strings.IndexByte(path[1:], '/')
+		if next < 0 {
+			path = ""
+			break
+		}
+		path = path[1+next:]
+	}
+	path = strings.TrimSuffix(r.Rewrite.ReplacePrefix, "/") + path
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// publicMethods is the value of the Allow
+// field for the gateway as a whole.
+func publicMethods(routes []*Route) string {
+	var set methodSet
+	for _, r := range routes {
+		set |= methodSetOf(r.Match.Methods)
+	}
+	if set.has(getIndex) {
+		set |= 1 << headIndex
+	}
+	if set == 0 {
+		return http.MethodOptions
+	}
+	return set.allow()
+}

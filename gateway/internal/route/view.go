@@ -1,0 +1,68 @@
+package route
+
+// View is a route as administrators see it.
+type View struct {
+	Name          string         `json:"name"`
+	Host          string         `json:"host"`
+	Path          string         `json:"path"`
+	Methods       []string       `json:"methods"`
+	Upstream      string         `json:"upstream"`
+	Rewrite       *RewriteView   `json:"rewrite"`
+	Auth          Auth           `json:"auth"`
+	Roles         []string       `json:"roles"`
+	VerifiedEmail bool           `json:"verified_email"`
+	MaxStaleness  string         `json:"max_staleness"` // empty where no token is looked at
+	RateLimit     *RateLimitView `json:"rate_limit"`
+	WebSocket     bool           `json:"websocket"`
+	MaxBody       int64          `json:"max_body"`
+	Timeout       string         `json:"timeout"` // empty for the upstream's
+	BuiltIn       bool           `json:"built_in"`
+	Source        string         `json:"source"` // file:line:column
+}
+
+// RewriteView is a rewrite as administrators see it.
+type RewriteView struct {
+	StripPrefix   string `json:"strip_prefix"`
+	ReplacePrefix string `json:"replace_prefix"`
+}
+
+// RateLimitView is a rate limit as administrators see it.
+type RateLimitView struct {
+	Requests int     `json:"requests"`
+	Per      string  `json:"per"`
+	By       LimitBy `json:"by"`
+}
+
+// View gives the effective table, ordered by name, ready to be written as
+// JSON.
+func (t *Table) View() []View {
+	views := make([]View, 0, len(t.routes))
+	for _, r := range t.routes {
+		views = append(views, r.view())
+	}
+	return views
+}
+
+func (r *Route) view() View {
+	v := View{
+		Name: r.Name, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods, Upstream: r.Upstream,
+		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail,
+		WebSocket: r.WebSocket, MaxBody: r.MaxBody, BuiltIn: r.BuiltIn, Source: r.Source.String(),
+	}
+	if v.Roles == nil {
+		v.Roles = []string{} // an empty list, not null
+	}
+	if r.Auth != AuthNone {
+		v.MaxStaleness = r.MaxStaleness.String()
+	}
+	if r.Timeout > 0 {
+		v.Timeout = r.Timeout.String()
+	}
+	if r.Rewrite != (Rewrite{}) {
+		v.Rewrite = &RewriteView{StripPrefix: r.Rewrite.StripPrefix, ReplacePrefix: r.Rewrite.ReplacePrefix}
+	}
+	if l := r.RateLimit; l != nil {
+		v.RateLimit = &RateLimitView{Requests: l.Requests, Per: l.Per.String(), By: l.By}
+	}
+	return v
+}
