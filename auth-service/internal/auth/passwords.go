@@ -103,12 +103,18 @@ func (s *Service) ForgotPassword(ctx context.Context, c Caller, email string) er
 	_, err = s.do(ctx, c, func(w *work) error {
 		e := AuditEvent{Event: EventPasswordForgotten}
 		u, err := w.UserByEmail(ctx, address)
+		if err == nil {
+			u, err = w.LockUser(ctx, u.ID)
+		}
 		switch {
 		case fault.Is(err, fault.NotFound):
 			e.Outcome, e.Reason = OutcomeFailure, "unknown_address"
 			return w.record(ctx, e)
 		case err != nil:
 			return fmt.Errorf("find user: %w", err)
+		}
+		if u.Email != address {
+			return w.record(ctx, e) // it moved just now
 		}
 		e.TargetID = u.ID
 		l := link{template: MailResetPassword, purpose: PurposeResetPassword, address: u.Email, ttl: resetPasswordTTL}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth/password"
@@ -59,8 +60,8 @@ type Revoker interface {
 	Committed(ctx context.Context, ids []string) Propagation
 }
 
-// Parts are what a Service is built from. All are needed but Now, Random and
-// WakeOutbox.
+// Parts are what a Service is built from. All are needed but Now, Random,
+// WakeOutbox and Log.
 type Parts struct {
 	Store    Store
 	Signer   Signer
@@ -71,6 +72,8 @@ type Parts struct {
 	Random   io.Reader        // crypto/rand.Reader in production
 	// WakeOutbox is called after a commit that put a message into the outbox.
 	WakeOutbox func()
+	// Log gets what nobody waits for; slog.DiscardHandler by default.
+	Log *slog.Logger
 }
 
 // Service is the front of this package; see the package comment.
@@ -86,6 +89,7 @@ type Service struct {
 	now         func() time.Time
 	random      io.Reader
 	wake        func()
+	log         *slog.Logger
 }
 
 // New returns a Service, or every problem of the settings at once.
@@ -98,7 +102,7 @@ func New(c Config, p Parts) (*Service, error) {
 	s := &Service{
 		config: c, refreshKeys: keys, rules: password.Rules{MinLength: c.PasswordMinLength, Service: []string{"gatehouse"}},
 		store: p.Store, sign: p.Signer, verify: p.Verifier, revoke: p.Revoker, hash: p.Hasher,
-		now: p.Now, random: p.Random, wake: p.WakeOutbox,
+		now: p.Now, random: p.Random, wake: p.WakeOutbox, log: p.Log,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -108,6 +112,9 @@ func New(c Config, p Parts) (*Service, error) {
 	}
 	if s.wake == nil {
 		s.wake = func() {}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s, nil
 }
