@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,22 +16,30 @@ import (
 // Bounds of a PostgreSQL connection.
 const (
 	connectTimeout = 5 * time.Second
+	// statementTimeout is how long one statement may run, migrations apart.
+	statementTimeout = 10 * time.Second
 	// answerTimeout is how long a server may keep us waiting for the next byte
 	// of an answer. The driver asks a server to cancel when a context ends but
 	// goes on reading, for ever if the server hangs; this ends the reading.
-	answerTimeout = 20 * time.Second
+	answerTimeout = statementTimeout + time.Second
 )
 
 // postgresDefaults are run-time parameters of every connection unless its URL
 // says otherwise. A client that was paused in the middle of a transaction must
 // not hold its locks for ever.
-var postgresDefaults = map[string]string{
-	"default_transaction_isolation":       "read committed",
-	"idle_in_transaction_session_timeout": "60000",
+func postgresDefaults() map[string]string {
+	return map[string]string{
+		"default_transaction_isolation":       "read committed",
+		"idle_in_transaction_session_timeout": "60000",
+		"statement_timeout":                   strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+	}
 }
 
 // postgresSource is a database on a server.
-type postgresSource struct{ config pq.Config }
+type postgresSource struct {
+	config        pq.Config
+	answerTimeout time.Duration
+}
 
 func newPostgres(url string) (source, error) {
 	config, err := pq.NewConfig(url)
@@ -43,34 +52,38 @@ func newPostgres(url string) (source, error) {
 	}
 	// One round trip instead of two for a query with arguments.
 	config.BinaryParameters = true
-	runtime := maps.Clone(postgresDefaults)
+	runtime := postgresDefaults()
 	maps.Copy(runtime, config.Runtime)
 	config.Runtime = runtime
-	return postgresSource{config: config}, nil
+	return postgresSource{config: config, answerTimeout: answerTimeout}, nil
 }
 
 func (s postgresSource) pool(patient bool) (*sql.DB, error) {
-	connector, err := pq.NewConnectorConfig(s.config)
+	config := s.config
+	if patient {
+		config.Runtime = maps.Clone(config.Runtime)
+		config.Runtime["statement_timeout"] = "0"
+	}
+	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", redact(err))
 	}
 	if !patient {
-		connector.Dialer(boundedDialer{})
+		connector.Dialer(boundedDialer{s.answerTimeout})
 	}
 	return sql.OpenDB(connector), nil
 }
 
-// boundedDialer makes connections whose reads and writes end within
-// answerTimeout.
-type boundedDialer struct{}
+// boundedDialer makes connections whose reads and writes end within a limit.
+type boundedDialer struct{ limit time.Duration }
 
-func (boundedDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (d boundedDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{KeepAlive: 15 * time.Second}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &boundedConn{Conn: conn}, nil
+	return &boundedConn{Conn: conn, limit: d.limit}, nil
 }
 
 func (d boundedDialer) Dial(network, address string) (net.Conn, error) {
@@ -87,6 +100,7 @@ func (d boundedDialer) DialTimeout(network, address string, timeout time.Duratio
 // one that was set for all.
 type boundedConn struct {
 	net.Conn
+	limit   time.Duration
 	overall atomic.Int64 // Unix nanoseconds; 0 for none
 }
 
@@ -100,11 +114,11 @@ func (c *boundedConn) SetDeadline(t time.Time) error {
 }
 
 func (c *boundedConn) deadline() time.Time {
-	limit := time.Now().Add(answerTimeout)
-	if overall := c.overall.Load(); overall != 0 && overall < limit.UnixNano() {
+	end := time.Now().Add(c.limit)
+	if overall := c.overall.Load(); overall != 0 && overall < end.UnixNano() {
 		return time.Unix(0, overall)
 	}
-	return limit
+	return end
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {

@@ -14,7 +14,7 @@ import (
 // survive a power loss; immediate takes the write lock when a transaction
 // begins, because a lock that is upgraded later can fail without waiting.
 const sqliteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
-	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate"
+	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=journal_size_limit(67108864)&_txlock=immediate"
 
 // errNoSQLite is what a program without the driver says.
 var errNoSQLite = errors.New("this program has no SQLite linked: use a postgres:// URL, or the standalone program")
