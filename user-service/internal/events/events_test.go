@@ -204,7 +204,7 @@ func TestConsumer_outage(t *testing.T) {
 	url, prefix := testenv.NATS(t)
 	b := connect(t, url, prefix)
 	b.makeStream()
-	store := &flaky{Memory: new(usertest.Memory), until: 7} // longer than a message would be tried otherwise
+	store := &flaky{Memory: new(usertest.Memory), until: 5} // longer than a message would be tried otherwise
 	b.consume(store, "one")
 	b.send(event(1, 1, contract.AccountRegistered))
 	b.send(event(2, 1, contract.AccountRegistered))
