@@ -91,7 +91,8 @@ func Members(c contract.Claims) map[string]any {
 		"iss": c.Issuer, "aud": c.Audience, "client_id": c.ClientID,
 		"sub": c.Subject, "sid": c.SessionID, "jti": c.TokenID,
 		"iat": c.IssuedAt.Unix(), "exp": c.ExpiresAt.Unix(),
-		"roles": c.Roles, "ver": c.Version, "email_verified": c.EmailVerified, "amr": c.Methods,
+		"roles": append([]string{}, c.Roles...), "ver": c.Version,
+		"email_verified": c.EmailVerified, "amr": append([]string{}, c.Methods...),
 	}
 	if !c.NotBefore.IsZero() {
 		m["nbf"] = c.NotBefore.Unix()
