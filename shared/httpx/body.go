@@ -15,10 +15,11 @@ const DefaultMaxBody = 1 << 20
 
 // How much is read, and for how long, of a body that was refused, so that a
 // client that is still writing it gets to see the answer instead of a reset
-// connection.
+// connection; and for how long of one that nobody wanted.
 const (
 	drainBytes = 256 << 10
 	drainTime  = time.Second
+	restTime   = 3 * time.Second
 )
 
 // LimitBody bounds the body of r. It fails at once, with PayloadTooLarge, if
@@ -68,6 +69,17 @@ func unlimited(body io.ReadCloser) io.ReadCloser {
 		return unlimited(limited.ReadCloser)
 	}
 	return body
+}
+
+// boundRest bounds how long a client may take to send the rest of a body that
+// nobody reads. net/http reads up to 256 KiB of it, so that the connection can
+// be used again, and would wait for ever. It sets a new deadline itself before
+// it waits for the next request.
+func boundRest(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// What cannot have a deadline, like a test's recorder, does not wait.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTime))
+	}
 }
 
 // refuseBody answers a request whose body is too large and closes the

@@ -33,6 +33,9 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		} else if !begun(c) { // a handler that said nothing means 200
 			c.Response().WriteHeader(http.StatusOK)
 		}
+		if !rec.writer.hijacked {
+			boundRest(rec.writer, c.Request())
+		}
 		elapsed := o.Now().Sub(start)
 		rec.mu.Lock()
 		defer rec.mu.Unlock()

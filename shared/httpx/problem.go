@@ -40,9 +40,7 @@ func (p Problem) MarshalJSON() ([]byte, error) {
 	members["title"] = p.Title
 	members["status"] = p.Status
 	members["code"] = p.Code
-	if p.Detail != "" {
-		members["detail"] = p.Detail
-	}
+	members["detail"] = p.Detail
 	if p.RequestID != "" {
 		members["request_id"] = p.RequestID
 	}
@@ -70,6 +68,9 @@ func ProblemFor(err error) Problem {
 		Type: typePrefix + string(kind), Title: look.title, Status: look.status, Code: kind,
 		Detail: f.Detail, Errors: f.Fields, Extra: f.Extra, RetryAfter: f.RetryAfter,
 	}
+	if p.Detail == "" {
+		p.Detail = look.title + "."
+	}
 	if p.RetryAfter <= 0 && defaultRetry(kind) {
 		p.RetryAfter = time.Second
 	}
@@ -87,8 +88,8 @@ func defaultRetry(kind fault.Kind) bool {
 
 // WriteProblem answers with the problem document of err. Headers that the
 // handler set for the answer it did not get to give are taken back; cookies
-// and rate-limit headers stay. When the body of the request was too large, or
-// was not read, the connection is closed in an orderly way.
+// and rate-limit headers stay. If the body of the request was too large, the
+// connection is closed, but not before the client could see the answer.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	noteAnswer(r.Context(), err)
 	p := ProblemFor(err)
@@ -110,6 +111,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		refuseBody(w, r, p.Status, body)
 		return
 	}
+	boundRest(w, r)
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a caller who went away cannot be told

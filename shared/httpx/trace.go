@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"strings"
 )
 
 // trace is the W3C trace context of a request: whose trace it belongs to, and
@@ -45,7 +46,7 @@ func parseTraceParent(text string) (traceID, flags string, ok bool) {
 	if isZero(traceID) || isZero(parent) {
 		return "", "", false
 	}
-	if flags[1]&1 == 1 { // of the flags only "sampled" is ours to pass on
+	if strings.IndexByte("13579bdf", flags[1]) >= 0 { // of the flags only "sampled", the lowest bit, is ours to pass on
 		return traceID, "01", true
 	}
 	return traceID, "00", true
