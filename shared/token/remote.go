@@ -182,19 +182,15 @@ func (r *RemoteKeys) usable() (*Set, error) {
 // Key returns a key of the current set. For a kid that is not in it, it may
 // wait for one look at the issuer's set, for less than a second.
 func (r *RemoteKeys) Key(ctx context.Context, kid string) (Key, error) {
-	set, err := r.usable()
-	if err == nil {
+	if set, err := r.usable(); err == nil {
 		if key, known := set.keys[kid]; known {
 			return key, nil
 		}
 	}
-	if !r.lookFor(ctx, kid) {
-		if err != nil {
-			return Key{}, err
-		}
-		return Key{}, ErrUnknownKey
-	}
-	if set, err = r.usable(); err != nil {
+	r.lookFor(ctx, kid)
+	// Whether or not this request looked, another's look may just have ended.
+	set, err := r.usable()
+	if err != nil {
 		return Key{}, err
 	}
 	return set.Key(ctx, kid)

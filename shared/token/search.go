@@ -19,33 +19,32 @@ type search struct {
 	waiting int
 }
 
-// lookFor has the key set fetched once if that is due, and reports whether a
-// fetch has ended for the caller to look again. Requests that come while it
-// runs wait for it, up to a bound; all others are told at once.
-func (r *RemoteKeys) lookFor(ctx context.Context, kid string) bool {
+// lookFor has the key set fetched once if that is due. Requests that come
+// while that runs wait for it, up to a bound; it returns at once for all
+// others.
+func (r *RemoteKeys) lookFor(ctx context.Context, kid string) {
 	r.mu.Lock()
 	now := r.config.Now()
 	if now.Before(r.unknown[kid]) {
 		r.mu.Unlock()
-		return false
+		return
 	}
 	if running := r.search; running != nil {
 		if running.waiting >= maxSearchers {
 			r.mu.Unlock()
-			return false
+			return
 		}
 		running.waiting++
 		r.mu.Unlock()
 		select {
 		case <-running.done:
-			return true
 		case <-ctx.Done():
-			return false
 		}
+		return
 	}
 	if !r.looked.IsZero() && now.Sub(r.looked) < r.config.SearchEvery {
 		r.mu.Unlock()
-		return false
+		return
 	}
 	mine := &search{done: make(chan struct{})}
 	r.search, r.looked = mine, now
@@ -57,7 +56,6 @@ func (r *RemoteKeys) lookFor(ctx context.Context, kid string) bool {
 	r.search = nil
 	r.mu.Unlock()
 	close(mine.done)
-	return true
 }
 
 // find fetches the set for whoever waits, whether or not the request that
