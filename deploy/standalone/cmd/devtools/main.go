@@ -1,9 +1,10 @@
-// Devtools are the two programs that stand beside the three services on a
-// development machine: a mailbox in place of a mail server, and a service
-// behind the gateway that answers with the request it received.
+// Devtools are what stands beside the three services on a development machine:
+// a mailbox in place of a mail server, a service behind the gateway that
+// answers with the request it received, and the route file for both.
 //
 //	devtools mailbox -addr 127.0.0.1:8381 -smtp-addr 127.0.0.1:2525
 //	devtools echo    -addr 127.0.0.1:8382
+//	devtools routes  -mailbox-url http://127.0.0.1:8381 -example-url http://127.0.0.1:8382
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills at once
-	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "devtools:", err)
 		os.Exit(1)
 	}
@@ -35,14 +36,16 @@ func main() {
 
 // run reads the command line and runs the program that it names until ctx
 // ends.
-func run(ctx context.Context, args []string, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("which program? mailbox or echo")
+		return errors.New("which program? mailbox, echo or routes")
 	}
 	flags := flag.NewFlagSet("devtools "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:0", "where to listen for HTTP")
 	smtpAddr := flags.String("smtp-addr", "127.0.0.1:0", "where the mailbox listens for mail")
+	exampleURL := flags.String("example-url", "", "where echo is, for routes")
+	mailboxURL := flags.String("mailbox-url", "", "where the mailbox is, for routes")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -55,8 +58,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return runMailbox(ctx, *addr, *smtpAddr, log)
 	case "echo":
 		return serve(ctx, *addr, example.Handler(), log)
+	case "routes":
+		if *exampleURL == "" || *mailboxURL == "" {
+			return errors.New("routes needs -example-url and -mailbox-url")
+		}
+		_, err := io.WriteString(stdout, example.Routes(*exampleURL, *mailboxURL))
+		return err
 	default:
-		return fmt.Errorf("there is no program %q, only mailbox and echo", args[0])
+		return fmt.Errorf("there is no program %q, only mailbox, echo and routes", args[0])
 	}
 }
 

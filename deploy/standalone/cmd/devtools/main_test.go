@@ -19,7 +19,7 @@ func start(t *testing.T, args ...string) func(message, key string) string {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, args, in)
+		done <- run(ctx, args, io.Discard, in)
 		_ = in.Close()
 	}()
 	lines := bufio.NewScanner(out)
@@ -85,6 +85,17 @@ func TestRun(t *testing.T) {
 	})
 }
 
+func TestRun_routes(t *testing.T) {
+	var out strings.Builder
+	if err := run(t.Context(), []string{"routes", "-example-url", "http://a:1", "-mailbox-url", "http://b:2"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if !strings.Contains(text, `targets: ["http://a:1"]`) || !strings.Contains(text, `targets: ["http://b:2"]`) || strings.Contains(text, "@") {
+		t.Errorf("the routes are:\n%s", text)
+	}
+}
+
 func TestRun_refuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -94,11 +105,12 @@ func TestRun_refuses(t *testing.T) {
 		{"an unknown program", []string{"fax"}},
 		{"an unknown flag", []string{"echo", "-x"}},
 		{"an argument too many", []string{"echo", "now"}},
+		{"routes to nowhere", []string{"routes"}},
 		{"an address that is none", []string{"echo", "-addr", "nowhere"}},
 		{"a mailbox for everybody", []string{"mailbox", "-smtp-addr", "0.0.0.0:0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := run(t.Context(), c.args, io.Discard); err == nil {
+			if err := run(t.Context(), c.args, io.Discard, io.Discard); err == nil {
 				t.Error("it was accepted")
 			}
 		})
