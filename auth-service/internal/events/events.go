@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -59,15 +60,35 @@ func NewPublisher(b *bus.Bus, mail Mailer, log *slog.Logger, registry prometheus
 	return p, nil
 }
 
-// EnsureStream makes sure that the stream of account events exists. It keeps
-// every event: whoever keeps a picture of the accounts can begin again from
-// the oldest one.
-func (p *Publisher) EnsureStream(ctx context.Context) error {
+// KeepStream makes sure that the stream of account events exists, and waits
+// until ctx ends. The stream keeps every event: whoever keeps a picture of the
+// accounts can begin again from the oldest one. One that is deleted later is
+// made again by the next event.
+func (p *Publisher) KeepStream(ctx context.Context) error {
 	subjects := p.bus.Subjects()
-	return p.bus.EnsureStream(ctx, bus.Stream{
-		Name: subjects.AccountStream(), Subjects: []string{subjects.Accounts()},
-	})
+	stream := bus.Stream{Name: subjects.AccountStream(), Subjects: []string{subjects.Accounts()}}
+	retry := time.NewTicker(streamRetry)
+	defer retry.Stop()
+	for warned := false; ; {
+		err := p.bus.EnsureStream(ctx, stream)
+		if err == nil {
+			<-ctx.Done()
+			return nil
+		}
+		if !warned && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "stream of account events not there yet", "error", err)
+			warned = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-retry.C:
+		}
+	}
 }
+
+// streamRetry is how long to wait for a broker that cannot keep the stream.
+const streamRetry = 500 * time.Millisecond
 
 // DeliverAccount stores an account event in its stream.
 func (p *Publisher) DeliverAccount(ctx context.Context, m outbox.Message) error {
