@@ -67,10 +67,10 @@ func (d *RouteDefinition) checkMethods(c checker) {
 	}
 	for i, m := range d.Match.Methods {
 		if methodIndex(m) < 0 {
-			c.report("match.methods", "%q is not one of %s", m, strings.Join(Methods(), ", "))
+			c.reportItem("match.methods", i, "%q is not one of %s", m, strings.Join(Methods(), ", "))
 		}
 		if slices.Contains(d.Match.Methods[:i], m) {
-			c.report("match.methods", "%s appears twice", m)
+			c.reportItem("match.methods", i, "%s appears twice", m)
 		}
 	}
 }
@@ -119,10 +119,10 @@ func (d *RouteDefinition) checkCaller(c checker) {
 	}
 	for i, role := range d.Roles {
 		if !isName(role) {
-			c.report("roles", "%q is not a role's name", role)
+			c.reportItem("roles", i, "%q is not a role's name", role)
 		}
 		if slices.Contains(d.Roles[:i], role) {
-			c.report("roles", "%s appears twice", role)
+			c.reportItem("roles", i, "%s appears twice", role)
 		}
 	}
 	if d.Auth != AuthRequired && !c.broken("auth") {
@@ -175,10 +175,10 @@ func (d *UpstreamDefinition) check(c checker) {
 	for i, target := range d.Targets {
 		if !isTarget(target) {
 			// The text is not repeated: it might hold a password.
-			c.report("targets", "number %d is not http://host:port or https://host:port", i+1)
+			c.reportItem("targets", i, "number %d is not http://host:port or https://host:port", i+1)
 		}
 		if slices.Contains(d.Targets[:i], target) {
-			c.report("targets", "number %d appears twice", i+1)
+			c.reportItem("targets", i, "number %d appears twice", i+1)
 		}
 	}
 	c.oneOf("balance", d.Balance, "round_robin", "least_conn", "random_two")

@@ -77,15 +77,14 @@ func (b *builder) addRoute(d RouteDefinition) {
 		b.names[r.Name] = r
 	}
 	b.checkUpstream(c, r)
-	if len(p.segments) == 0 && !p.isPrefix || c.broken("match.path") {
-		return // the path is a problem that was reported
-	}
-	if len(b.problems) == known || !slices.ContainsFunc(b.problems[known:], isPathProblem) {
+	unclear := slices.ContainsFunc(b.problems[known:], isMatchProblem) ||
+		c.broken("match") || c.broken("match.host") || c.broken("match.path") || c.broken("match.methods")
+	if !unclear { // else its place is a problem that was reported
 		b.place(c, r, p)
 	}
 }
 
-func isPathProblem(p Problem) bool { return strings.HasPrefix(p.Message, "match.") }
+func isMatchProblem(p Problem) bool { return strings.HasPrefix(p.Message, "match.") }
 
 // checkUpstream sees to it that the route leads somewhere, and that only the
 // gateway's own routes lead to its own services: behind a path of somebody's

@@ -18,6 +18,9 @@ type Place struct {
 // names in the file: "auth", "match.path".
 type Places map[string]Place
 
+// ItemName is under which name Places holds the place of an item of a list.
+func ItemName(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+
 // RouteDefinition is a route as somebody wrote it, before it is checked.
 type RouteDefinition struct {
 	Route
@@ -54,6 +57,14 @@ func (c checker) report(field, format string, args ...any) {
 		return
 	}
 	*c.problems = append(*c.problems, Problem{Position: place.Position, Message: field + ": " + fmt.Sprintf(format, args...)})
+}
+
+// reportItem adds a problem with one item of a list.
+func (c checker) reportItem(field string, i int, format string, args ...any) {
+	if place, known := c.at[ItemName(field, i)]; known {
+		c.at = Places{field: place}
+	}
+	c.report(field, format, args...)
 }
 
 // written reports whether the field is in the file, readable or not.

@@ -1,0 +1,13 @@
+// Package routefile reads the route files: YAML, one file or a folder of
+// files (one per team), together with the routes that come with the gateway.
+//
+// It promises that every problem in all files is reported at once with file,
+// line and column; that a set of files with any problem never replaces a good
+// table, which goes on serving; and that a change is picked up without a
+// restart, by notification and, where that fails, by looking every few
+// seconds.
+//
+// It refuses unknown and repeated keys, values of another type, aliases and
+// more than one document in a file: a route that does not say exactly what its
+// author meant is worse than none.
+package routefile

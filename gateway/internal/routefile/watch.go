@@ -1,0 +1,93 @@
+package routefile
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Run serves changes of the files until ctx ends. It watches folders, as
+// editors and Kubernetes replace files instead of writing them, and waits for
+// a moment of quiet, as a change is often several writes. Where notices do not
+// come, it sees a change at the next look.
+func (l *Loader) Run(ctx context.Context) error {
+	if len(l.config.Paths) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		l.config.Log.Warn("route files are polled only", "error", err.Error())
+		return l.follow(ctx, nil)
+	}
+	defer func() {
+		if err := watcher.Close(); err != nil {
+			l.config.Log.Warn("route files: close the watcher", "error", err.Error())
+		}
+	}()
+	return l.follow(ctx, watcher)
+}
+
+// follow reloads after notices and from time to time. Without a watcher the
+// channels are nil and never ready.
+func (l *Loader) follow(ctx context.Context, watcher *fsnotify.Watcher) error {
+	var notices <-chan fsnotify.Event
+	var failures <-chan error
+	if watcher != nil {
+		notices, failures = watcher.Events, watcher.Errors
+		l.watchFolders(watcher)
+	}
+	poll := time.NewTicker(l.config.Poll)
+	defer poll.Stop()
+	quiet := time.NewTimer(l.config.Quiet) // what changed since Open is seen at once
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, open := <-notices:
+			if !open {
+				notices = nil
+				continue
+			}
+			quiet.Reset(l.config.Quiet)
+		case err, open := <-failures:
+			if !open {
+				failures = nil
+				continue
+			}
+			// A lost notice; the next look makes up for it.
+			l.config.Log.Warn("route files: watch", "error", err.Error())
+		case <-quiet.C:
+			l.look(watcher)
+		case <-poll.C:
+			l.look(watcher)
+		}
+	}
+}
+
+// look reloads, and watches folders that came back.
+func (l *Loader) look(watcher *fsnotify.Watcher) {
+	if watcher != nil {
+		l.watchFolders(watcher)
+	}
+	// The problems were logged, and wait in Problems for whoever asks.
+	_ = l.Reload()
+}
+
+// watchFolders adds what is not watched yet; one that is missing stays with
+// the polling.
+func (l *Loader) watchFolders(watcher *fsnotify.Watcher) {
+	for _, path := range l.config.Paths {
+		folder := path
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			folder = filepath.Dir(path)
+		}
+		if err := watcher.Add(folder); err != nil {
+			l.config.Log.Debug("route files: watch a folder", "folder", folder, "error", err.Error())
+		}
+	}
+}
