@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -91,10 +92,13 @@ func DecodeBatch(data []byte) (Batch, error) {
 		return Batch{}, fmt.Errorf("batch version %d: %w", version, ErrNewerFormat)
 	}
 	b := Batch{Epoch: r.uvarint(), First: r.uvarint(), Oldest: r.uvarint()}
-	b.Committed = time.UnixMicro(int64(r.uvarint() & (1<<62 - 1))).UTC()
+	b.Committed = time.UnixMicro(int64(r.atMost(math.MaxInt64))).UTC()
 	count := r.uvarint()
-	if r.err == nil && (count > MaxBatchEntries || b.First == 0) {
+	if r.err == nil && (count > MaxBatchEntries || b.First == 0 || b.First+count < b.First) {
 		return Batch{}, fmt.Errorf("batch of %d entries from number %d is not possible", count, b.First)
+	}
+	if r.err == nil && count > uint64(len(r.data))/minEntrySize {
+		r.err = errTruncated // before memory is taken for entries that cannot be there
 	}
 	if r.err != nil {
 		return Batch{}, r.err
@@ -106,8 +110,18 @@ func DecodeBatch(data []byte) (Batch, error) {
 	if r.err == nil && len(r.data) > 0 {
 		r.err = fmt.Errorf("batch has %d bytes too many", len(r.data))
 	}
-	return b, r.err
+	if r.err != nil {
+		return Batch{}, r.err
+	}
+	return b, nil
 }
+
+// Bounds of what Encode can write.
+const (
+	minEntrySize = 3 // kind, an empty key id, expiry
+	maxKeyID     = 1 << 16
+	maxUnix      = 1 << 53 // seconds; far beyond any year that time.Time can format
+)
 
 // reader takes values off the front of data and keeps the first error.
 type reader struct {
@@ -115,7 +129,10 @@ type reader struct {
 	err  error
 }
 
-var errTruncated = errors.New("batch is truncated")
+var (
+	errTruncated = errors.New("batch is truncated")
+	errNumber    = errors.New("batch has an impossible number")
+)
 
 func (r *reader) bytes(n uint64) []byte {
 	if r.err != nil || n > uint64(len(r.data)) {
@@ -141,11 +158,27 @@ func (r *reader) uvarint() uint64 {
 		return 0
 	}
 	value, n := binary.Uvarint(r.data)
-	if n <= 0 {
+	switch {
+	case n == 0:
 		r.err = errTruncated
+	case n < 0 || n > 1 && r.data[n-1] == 0: // too large, or longer than it need be
+		r.err = errNumber
+	default:
+		r.data = r.data[n:]
+		return value
+	}
+	return 0
+}
+
+// atMost reads a number that must not be above limit.
+func (r *reader) atMost(limit uint64) uint64 {
+	value := r.uvarint()
+	if value > limit {
+		if r.err == nil {
+			r.err = errNumber
+		}
 		return 0
 	}
-	r.data = r.data[n:]
 	return value
 }
 
@@ -155,7 +188,7 @@ func (r *reader) entry(e *Entry) {
 	case RevokeToken, RevokeSession, RevokeUser, RevokeUserStale:
 		copy(e.Subject[:], r.bytes(16))
 	case RevokeKey:
-		e.KeyID = string(r.bytes(min(r.uvarint(), 1<<16)))
+		e.KeyID = string(r.bytes(r.atMost(maxKeyID)))
 	default:
 		if r.err == nil {
 			r.err = fmt.Errorf("revocation kind %d: %w", e.Kind, ErrNewerFormat)
@@ -165,5 +198,5 @@ func (r *reader) entry(e *Entry) {
 	if e.Kind == RevokeUser || e.Kind == RevokeUserStale {
 		e.MinVersion = r.uvarint()
 	}
-	e.ExpiresAt = time.Unix(int64(r.uvarint()&(1<<53-1)), 0).UTC()
+	e.ExpiresAt = time.Unix(int64(r.atMost(maxUnix)), 0).UTC()
 }
