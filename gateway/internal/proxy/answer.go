@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"maps"
 	"mime"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 // longAnswer is the size from which an answer is judged again while it lasts.
 const longAnswer = 1 << 20
 
+var errSpacedName = errors.New("the answer has white space in the name of a field")
+
 // answered prepares an upstream's answer for the client. What the gateway says
 // about its own answers (security headers, caching) is taken back: this one is
 // the upstream's. The request id and CORS remain the gateway's to say.
@@ -25,6 +28,9 @@ func (p *Proxy) answered(res *http.Response) error {
 	clear(header)
 	maps.Copy(header, x.given)
 	for name := range res.Header {
+		if strings.ContainsAny(name, " \t") {
+			return errSpacedName
+		}
 		if strings.HasPrefix(name, "Access-Control-") {
 			delete(res.Header, name)
 		}

@@ -74,7 +74,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 	if x.watch == nil {
 		return x.client.Write(p)
 	}
-	x.watch.Reset(progressPause)
+	x.watch.Reset(x.proxy.pause)
 	n, err := x.client.Write(p)
 	if x.quiet {
 		x.watch.Stop()
@@ -97,7 +97,7 @@ func (x *exchange) Close() error { return x.answer.Close() }
 
 // watchProgress begins to watch an answer that has a body.
 func (x *exchange) watchProgress() {
-	x.watch = time.AfterFunc(progressPause, x.giveUp)
+	x.watch = time.AfterFunc(x.proxy.pause, x.giveUp)
 	if x.quiet {
 		x.watch.Stop()
 	}

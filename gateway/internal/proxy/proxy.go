@@ -37,13 +37,14 @@ type Proxy struct {
 	log       *slog.Logger
 	observe   func(upstream string, status int, took time.Duration)
 	reverse   *httputil.ReverseProxy
+	pause     time.Duration // how long an answer may stand still
 }
 
 // New returns a proxy for one upstream.
 func New(o Options) *Proxy {
 	p := &Proxy{
 		name: o.Upstream, set: o.Set, transport: o.Transport, pseudonym: o.Pseudonym, issuer: o.Issuer,
-		streams: o.Streams, log: o.Log, observe: o.Observe, via: map[string]string{},
+		streams: o.Streams, log: o.Log, observe: o.Observe, via: map[string]string{}, pause: progressPause,
 	}
 	for _, version := range []string{"1.0", "1.1", "2"} {
 		p.via[version] = version + " " + o.Pseudonym

@@ -1,0 +1,390 @@
+package proxy
+
+import (
+	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse.internal/gateway/internal/upstream"
+	"gatehouse.internal/shared/fault"
+)
+
+const get = "GET /a HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n"
+
+// hangUp closes the connection at once.
+func hangUp(net.Conn) {}
+
+// silence keeps the connection open until the other side closes it.
+func silence(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+func wantProblem(t *testing.T, res *http.Response, body string, status int, kind fault.Kind) {
+	t.Helper()
+	var p struct {
+		Code   string
+		Status int
+	}
+	_ = json.Unmarshal([]byte(body), &p)
+	if res.StatusCode != status || p.Code != string(kind) || p.Status != status || res.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("got %d %s, want %d %s", res.StatusCode, body, status, kind)
+	}
+}
+
+func TestServe_SP14UpstreamMisbehaves(t *testing.T) {
+	for _, c := range []struct {
+		name, answer string
+		end          func(net.Conn)
+		status       int
+		kind         fault.Kind
+	}{
+		{"not HTTP", "SSH-2.0-OpenSSH_9.9\r\n", hangUp, 502, fault.UpstreamError},
+		{"nothing", "", hangUp, 502, fault.UpstreamError},
+		{"half a head", "HTTP/1.1 200 OK\r\nContent-Le", hangUp, 502, fault.UpstreamError},
+		{"a bad status", "HTTP/1.1 abc OK\r\n\r\n", hangUp, 502, fault.UpstreamError},
+		{"HTTP/9", "HTTP/9.x 200 OK\r\n\r\n", hangUp, 502, fault.UpstreamError},
+		{"a space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", hangUp, 502, fault.UpstreamError},
+		{"a header without a colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\nok", hangUp, 502, fault.UpstreamError},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", hangUp, 502, fault.UpstreamError},
+		{"a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", hangUp, 502, fault.UpstreamError},
+		{"a length with a sign", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", hangUp, 502, fault.UpstreamError},
+		{"framed twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"framed twice the other way round", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX: y\r\ncontent-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"framed twice after an interim answer", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"an unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", hangUp, 502, fault.UpstreamError},
+		{"a head without end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n", hangUp, 502, fault.UpstreamError},
+		{"a switch nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"a switch to h2c", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"a 101 without a word", "HTTP/1.1 101 Switching Protocols\r\n\r\n", silence, 502, fault.UpstreamError},
+		{"silence", "", silence, 504, fault.UpstreamTimeout},
+		{"half a head and silence", "HTTP/1.1 200 OK\r\nX:", silence, 504, fault.UpstreamTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := rawUpstream(t, c.answer, c.end)
+			transport := NewTransport(300*time.Millisecond, nil)
+			defer transport.CloseIdleConnections()
+			f := tunedFront(t, Options{Transport: transport}, url)
+			_, in := f.raw(t, get)
+			res, body := answer(t, in)
+			for res.StatusCode == http.StatusEarlyHints {
+				res, body = answer(t, in)
+			}
+			wantProblem(t, res, body, c.status, c.kind)
+		})
+	}
+}
+
+func TestServe_BothFramingsAreFoundAcrossReadsAndConnectionsInUse(t *testing.T) {
+	for _, bad := range []bool{false, true} {
+		up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, out, _ := w.(http.Hijacker).Hijack()
+			defer conn.Close()
+			head := "HTTP/1.1 200 OK\r\nX: 1\r\nTransfer-Encoding: chunked\r\n"
+			if bad {
+				head += "Content-Length: 2\r\n"
+			}
+			// The body looks like a head that is framed twice.
+			for _, b := range []byte(head + "\r\n30\r\n\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n") {
+				_ = out.WriteByte(b)
+				_ = out.Flush()
+			}
+		})
+		f := newFront(t, up.URL)
+		res, _ := f.ask(t, get)
+		if got := res.StatusCode == 502; got != bad {
+			t.Errorf("framed twice %v: %d", bad, res.StatusCode)
+		}
+	}
+}
+
+func TestServe_SP14ATruncatedBodyLooksTruncated(t *testing.T) {
+	for _, c := range []struct{ name, answer string }{
+		{"short of its length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"},
+		{"without its last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"},
+		{"in the middle of a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello"},
+		{"a bad chunk size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n-1\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			url, _ := rawUpstream(t, c.answer, hangUp)
+			f := newFront(t, url)
+			_, in := f.raw(t, "GET /a HTTP/1.1\r\nHost: gw\r\n\r\n")
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				return // cut off before anything was sent is fine, too
+			}
+			defer res.Body.Close()
+			if body, err := io.ReadAll(res.Body); err == nil {
+				t.Errorf("it looks whole: %q", body)
+			}
+		})
+	}
+}
+
+func TestServe_AnswersKeepWhatTheUpstreamSays(t *testing.T) {
+	up := newRecorder(t, func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("WWW-Authenticate", `Bearer realm="orders", error="invalid_token"`)
+		h.Add("WWW-Authenticate", "Basic realm=x")
+		h.Set("X-Content-Type-Options", "upstream")
+		h.Set("X-Request-Id", "theirs")
+		h.Set("Connection", "X-Secret-Hop, keep-alive")
+		h.Set("X-Secret-Hop", "1")
+		h.Set("Keep-Alive", "timeout=5")
+		h.Set("Proxy-Authenticate", "Basic")
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Add("Set-Cookie", "a=1; Path=/")
+		h.Add("Set-Cookie", "__Host-access=planted; Path=/; Secure")
+		h.Add("Set-Cookie", " __secure-refresh=planted")
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	f := newFront(t, up.URL)
+	res, _ := f.ask(t, get)
+	want := map[string]string{
+		"Www-Authenticate":       `Bearer realm="orders", error="invalid_token"|Basic realm=x`, // S-B8
+		"X-Content-Type-Options": "upstream", "X-Request-Id": "req-1", "X-Secret-Hop": "", "Keep-Alive": "", "Proxy-Authenticate": "",
+		"Access-Control-Allow-Origin": "https://app.example.com", "Access-Control-Allow-Credentials": "", "Set-Cookie": "a=1; Path=/",
+	}
+	for name, value := range want {
+		if got := strings.Join(res.Header[name], "|"); got != value {
+			t.Errorf("%s: %q, want %q", name, got, value)
+		}
+	}
+	f = tunedFront(t, Options{Issuer: true}, up.URL)
+	res, _ = f.ask(t, get)
+	if got := len(res.Header["Set-Cookie"]); got != 3 {
+		t.Errorf("the issuer set %d cookies of 3", got)
+	}
+}
+
+func TestServe_InterimAnswersPassAndTakeNothingWithThem(t *testing.T) {
+	url, _ := rawUpstream(t, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", nil)
+	f := newFront(t, url)
+	_, in := f.raw(t, get)
+	early, _ := answer(t, in)
+	if early.StatusCode != 103 || early.Header.Get("Link") != "</a.css>" {
+		t.Errorf("first came %d %v", early.StatusCode, early.Header)
+	}
+	res, body := answer(t, in)
+	if res.StatusCode != 200 || body != "ok" || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Link") != "" ||
+		res.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" {
+		t.Errorf("then came %d %q %v", res.StatusCode, body, res.Header)
+	}
+}
+
+func TestServe_Unreachable(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := "http://" + closed.Addr().String()
+	_ = closed.Close()
+	t.Run("a refused connection is unavailable", func(t *testing.T) {
+		res, body := newFront(t, dead).ask(t, get)
+		wantProblem(t, res, body, 503, fault.UpstreamUnavailable)
+		if res.Header.Get("Retry-After") == "" {
+			t.Error("it does not tell when to try again")
+		}
+	})
+	t.Run("another target gets the request, body and all, whatever the method", func(t *testing.T) {
+		up := newRecorder(t, nil)
+		f := newFront(t, dead, up.URL)
+		for range 6 {
+			res, _ := f.ask(t, "POST /a HTTP/1.1\r\nHost: gw\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+			if got := up.last(t); res.StatusCode != 200 || got.body != "hello" {
+				t.Fatalf("%d, body %q", res.StatusCode, got.body)
+			}
+		}
+		if n := len(up.requests()); n != 6 {
+			t.Errorf("upstream saw %d of 6", n)
+		}
+		if !f.set.Targets()[0].State().Ejected {
+			t.Error("the dead target is not left out")
+		}
+		for _, target := range f.set.Targets() {
+			eventually(t, "all places are given back", func() bool { return target.State().InFlight == 0 })
+		}
+	})
+	t.Run("but only one other", func(t *testing.T) {
+		var attempts int
+		f := tunedFront(t, Options{Observe: func(string, int, time.Duration) { attempts++ }}, dead, dead, dead)
+		res, body := f.ask(t, get)
+		wantProblem(t, res, body, 503, fault.UpstreamUnavailable)
+		if attempts != 2 {
+			t.Errorf("%d attempts", attempts)
+		}
+	})
+	t.Run("a certificate nobody vouches for is unavailable", func(t *testing.T) {
+		up := newRecorder(t, nil)
+		up.Server.Close()
+		secure := newTLSRecorder(t)
+		res, body := newFront(t, secure.URL).ask(t, get)
+		wantProblem(t, res, body, 503, fault.UpstreamUnavailable)
+	})
+}
+
+func TestServe_OverloadedTargets(t *testing.T) {
+	release := make(chan struct{})
+	up := newRecorder(t, func(http.ResponseWriter, *http.Request) { <-release })
+	f := newFront(t, up.URL)
+	set, err := upstream.New(upstream.Settings{Targets: []string{up.URL}, MaxInFlight: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.proxy.set = set
+	_, first := f.raw(t, get)
+	eventually(t, "the first arrives", func() bool { return len(up.requests()) == 1 })
+	res, body := f.ask(t, get)
+	wantProblem(t, res, body, 503, fault.Overloaded)
+	close(release)
+	if res, _ := answer(t, first); res.StatusCode != 200 {
+		t.Errorf("the first gets %d", res.StatusCode)
+	}
+}
+
+// accept is what a server answers to a WebSocket key.
+func accept(key string) string {
+	sum := sha1.Sum([]byte(key + webSocketGUID))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+const wsHead = "GET /ws HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n"
+
+// echoSocket grants a WebSocket and sends back what it gets.
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "websocket" {
+		_, _ = io.WriteString(w, "no upgrade came")
+		return
+	}
+	conn, buffered, _ := w.(http.Hijacker).Hijack()
+	defer conn.Close()
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept(r.Header.Get("Sec-Websocket-Key")))
+	_, _ = io.Copy(conn, buffered)
+}
+
+func TestServe_SP11Upgrade(t *testing.T) {
+	allowed := func(c *Call) { signedIn(c); c.WebSocket = true }
+	t.Run("is dropped unless the route has it", func(t *testing.T) {
+		up := newRecorder(t, echoSocket)
+		f := newFront(t, up.URL)
+		for _, protocol := range []string{"websocket", "h2c", "HTTP/2.0", "foo", "websocket, h2c", "\x80"} {
+			c, in := f.raw(t, strings.Replace(wsHead, "websocket", protocol, 1)+"\r\n")
+			res, body := answer(t, in)
+			if res.StatusCode != 200 || body != "no upgrade came" {
+				t.Errorf("%q: %d %q", protocol, res.StatusCode, body)
+			}
+			// The connection is still HTTP: a request on it is judged.
+			_, _ = io.WriteString(c, "GET /second HTTP/1.1\r\nHost: gw\r\nX-User-Id: evil\r\n\r\n")
+			if _, _ = answer(t, in); up.last(t).target != "/second" || up.last(t).Header.Get("X-User-Id") != "" {
+				t.Errorf("%q: the second request was tunnelled", protocol)
+			}
+		}
+	})
+	t.Run("to anything but websocket is dropped also where the route has it", func(t *testing.T) {
+		up := newRecorder(t, echoSocket)
+		f := newFront(t, up.URL).calls(allowed)
+		for _, head := range []string{
+			strings.Replace(wsHead, "websocket", "h2c", 1), strings.Replace(wsHead, "websocket", "websocket, h2c", 1),
+			strings.Replace(wsHead, "GET", "POST", 1), strings.Replace(wsHead, "Sec-WebSocket-Key: a2V5\r\n", "", 1),
+			wsHead + "Upgrade: h2c\r\n", wsHead + "Content-Length: 1\r\n",
+		} {
+			if _, body := f.ask(t, head+"\r\nx"); body != "no upgrade came" {
+				t.Errorf("%q: %q", head, body)
+			}
+		}
+	})
+	t.Run("granted, both ends talk", func(t *testing.T) {
+		up := newRecorder(t, echoSocket)
+		f := newFront(t, up.URL).calls(allowed)
+		c, in := f.raw(t, wsHead+"\r\n")
+		res, err := http.ReadResponse(in, nil)
+		if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Sec-Websocket-Accept") != accept("a2V5") {
+			t.Fatalf("got %v %v", res, err)
+		}
+		for _, text := range []string{"hello", "GET / HTTP/1.1\r\n\r\n"} {
+			_, _ = io.WriteString(c, text)
+			got := make([]byte, len(text))
+			if _, err := io.ReadFull(in, got); err != nil || string(got) != text {
+				t.Fatalf("echo is %q, %v", got, err)
+			}
+		}
+		if up.last(t).Header.Get("X-User-Id") != "user-1" {
+			t.Error("upstream was not told who is calling")
+		}
+	})
+	t.Run("not granted, the connection stays HTTP", func(t *testing.T) {
+		for _, status := range []string{"200 OK", "426 Upgrade Required", "403 Forbidden"} {
+			url, _ := rawUpstream(t, "HTTP/1.1 "+status+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno", nil)
+			f := newFront(t, url).calls(allowed)
+			c, in := f.raw(t, wsHead+"\r\n")
+			if res, body := answer(t, in); !strings.HasPrefix(status, fmt.Sprint(res.StatusCode)) || body != "no" {
+				t.Errorf("%s: got %d %q", status, res.StatusCode, body)
+			}
+			f.calls(func(c *Call) { signedIn(c); c.Path = "/checked" })
+			_, _ = io.WriteString(c, "GET /second HTTP/1.1\r\nHost: gw\r\n\r\n")
+			if res, _ := answer(t, in); res.Header.Get("X-Request-Id") != "req-1" {
+				t.Errorf("%s: the second request went past the gateway", status)
+			}
+		}
+	})
+	t.Run("granted falsely, it is an upstream error", func(t *testing.T) {
+		for name, head := range map[string]string{
+			"another protocol":   "Connection: Upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: " + accept("a2V5"),
+			"no protocol":        "Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept("a2V5"),
+			"another's key":      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + accept("b3RoZXI="),
+			"no Connection line": "Upgrade: websocket\r\nSec-WebSocket-Accept: " + accept("a2V5"),
+		} {
+			url, _ := rawUpstream(t, "HTTP/1.1 101 Switching Protocols\r\n"+head+"\r\n\r\n", silence)
+			f := newFront(t, url).calls(allowed)
+			res, body := f.ask(t, wsHead+"\r\n")
+			if res.StatusCode != 502 {
+				t.Errorf("%s: %d %q", name, res.StatusCode, body)
+			}
+		}
+	})
+}
+
+func TestServe_StreamsAreFlushed(t *testing.T) {
+	more := make(chan struct{})
+	up := newRecorder(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		for range 2 {
+			_, _ = io.WriteString(w, "data: x\n\n")
+			_ = http.NewResponseController(w).Flush()
+			<-more
+		}
+	})
+	f := newFront(t, up.URL)
+	_, in := f.raw(t, get)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	defer close(more)
+	lines := bufio.NewReader(res.Body)
+	if line, err := lines.ReadString('\n'); err != nil || line != "data: x\n" {
+		t.Fatalf("first event: %q %v", line, err)
+	}
+	more <- struct{}{}
+	_, _ = lines.ReadString('\n')
+	if line, err := lines.ReadString('\n'); err != nil || line != "data: x\n" {
+		t.Fatalf("second event: %q %v", line, err)
+	}
+}
+
+func TestServe_ErrorsAreLoggedNotShown(t *testing.T) {
+	x := &exchange{proxy: &Proxy{}, Context: t.Context()}
+	err, outcome := x.judge(errors.New("dial tcp 10.1.2.3: secret detail"))
+	if f, ok := errors.AsType[*fault.Error](err); !ok || strings.Contains(f.Detail, "10.1.2.3") || outcome != upstream.Failed {
+		t.Errorf("judged %v %v", err, outcome)
+	}
+}

@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+)
+
+// running starts the judging of streams and stops it when the test ends.
+func running(t *testing.T, s *Streams) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Run(ctx)
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// endless answers and then says nothing more until the client has gone.
+func endless(contentType string, length string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		if length != "" {
+			w.Header().Set("Content-Length", length)
+		}
+		_, _ = io.WriteString(w, "begun\n"+strings.Repeat("x", 64<<10)) // more than is buffered on the way
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
+
+func TestStreams_I13EndWithTheirSession(t *testing.T) {
+	open := map[string]struct {
+		answer  http.HandlerFunc
+		request string
+	}{
+		"an event stream":       {endless("text/event-stream", ""), get},
+		"a long poll":           {endless("application/json", ""), get},
+		"a large download":      {endless("application/zip", "1000000000"), get},
+		"a WebSocket":           {echoSocket, wsHead + "\r\n"},
+		"a WebSocket, half way": {echoSocket, wsHead + "\r\n" + "some frames"},
+	}
+	ends := map[string]func(f *front, stop func()){
+		"its session is revoked":          func(f *front, _ func()) { f.verdict.say(fault.New(fault.TokenRevoked, "")) },
+		"nothing fresh is known any more": func(f *front, _ func()) { f.verdict.say(fault.New(fault.RevocationStateUnknown, "")) },
+		"the gateway stops":               func(_ *front, stop func()) { stop() },
+	}
+	for what, o := range open {
+		for when, end := range ends {
+			t.Run(what+" ends when "+when, func(t *testing.T) {
+				up := newRecorder(t, o.answer)
+				f := newFront(t, up.URL).calls(func(c *Call) { signedIn(c); c.WebSocket = true; c.MaxStaleness = time.Second })
+				stop := running(t, f.streams)
+				_, in := f.raw(t, o.request)
+				if _, err := in.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "it is registered", func() bool { return f.streams.Len() == 1 })
+				end(f, stop)
+				if !endsSoon(in) {
+					t.Error("it goes on")
+				}
+				eventually(t, "it is forgotten", func() bool { return f.streams.Len() == 0 && f.set.Targets()[0].State().InFlight == 0 })
+				if f.set.Targets()[0].State().Ejected {
+					t.Error("the upstream is blamed")
+				}
+			})
+		}
+	}
+}
+
+// endsSoon reads until the connection ends; raw set a deadline of ten seconds.
+func endsSoon(in *bufio.Reader) bool {
+	started := time.Now()
+	_, _ = io.Copy(io.Discard, in)
+	return time.Since(started) < 5*time.Second
+}
+
+func TestStreams_ShortAnswersAreNotRegistered(t *testing.T) {
+	var f *front
+	up := newRecorder(t, nil)
+	f = newFront(t, up.URL).calls(signedIn)
+	_, _ = f.ask(t, get)
+	_, _ = f.ask(t, strings.Replace(get, "GET", "HEAD", 1))
+	if f.streams.open != nil {
+		t.Error("a short answer was registered")
+	}
+}
+
+func TestStreams_Sweep(t *testing.T) {
+	at := time.Unix(1000, 0)
+	person := func(expires time.Time) *contract.Claims { return &contract.Claims{ExpiresAt: expires} }
+	t.Run("a stream ends when its token expires, leeway included", func(t *testing.T) {
+		now := at
+		s := &Streams{Revocations: &verdicts{}, Leeway: 30 * time.Second, Now: func() time.Time { return now }}
+		closed := false
+		s.add(&stream{claims: person(at.Add(time.Minute)), close: func() error { closed = true; return nil }})
+		now = at.Add(90 * time.Second)
+		s.sweep(t.Context())
+		if closed {
+			t.Error("it ended early")
+		}
+		now = at.Add(91 * time.Second)
+		s.sweep(t.Context())
+		if !closed {
+			t.Error("it lives on")
+		}
+	})
+	t.Run("a stream of nobody is left alone until the gateway stops", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Streams{Revocations: &verdicts{err: fault.New(fault.TokenRevoked, "")}, Now: time.Now}
+			closed := false
+			s.add(&stream{close: func() error { closed = true; return nil }})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = s.Run(ctx) }()
+			time.Sleep(time.Second)
+			if closed {
+				t.Error("it ended early")
+			}
+			cancel()
+			<-done
+			if !closed {
+				t.Error("it lives on")
+			}
+			late := false
+			s.add(&stream{close: func() error { late = true; return nil }})
+			if !late {
+				t.Error("one that begins afterwards lives on")
+			}
+		})
+	})
+	t.Run("a source that hangs is asked once for all that allow no older knowledge", func(t *testing.T) {
+		asked := 0
+		s := &Streams{Now: func() time.Time { return at }, Revocations: checkFunc(func(limit time.Duration) error {
+			asked++
+			if limit < 20*time.Second {
+				return fault.New(fault.RevocationStateUnknown, "")
+			}
+			return nil
+		})}
+		closed := 0
+		for range 100 {
+			s.add(&stream{claims: person(at.Add(time.Hour)), maxStaleness: 2 * time.Second, close: func() error { closed++; return nil }})
+		}
+		s.add(&stream{claims: person(at.Add(time.Hour)), maxStaleness: 30 * time.Second, close: func() error { t.Error("one that allows older knowledge is closed"); return nil }})
+		s.sweep(t.Context())
+		if asked > 2 || closed != 100 {
+			t.Errorf("asked %d times, closed %d of 100", asked, closed)
+		}
+	})
+}
+
+type checkFunc func(limit time.Duration) error
+
+func (f checkFunc) Check(_ context.Context, _ *contract.Claims, limit time.Duration) error {
+	return f(limit)
+}
+
+func TestExchange_AnAnswerThatStandsStillIsGivenUp(t *testing.T) {
+	up := newRecorder(t, endless("application/zip", "1000000"))
+	f := newFront(t, up.URL)
+	f.proxy.pause = 50 * time.Millisecond
+	_, in := f.raw(t, get)
+	if !endsSoon(in) {
+		t.Error("it goes on")
+	}
+	if f.set.Targets()[0].State().Ejected {
+		t.Error("the upstream is blamed at once")
+	}
+}
+
+func TestExchange_AnEventStreamMayBeSilent(t *testing.T) {
+	next := make(chan struct{})
+	up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-next
+		_, _ = io.WriteString(w, "data: late\n\n")
+	})
+	f := newFront(t, up.URL)
+	f.proxy.pause = 20 * time.Millisecond
+	_, in := f.raw(t, get)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	time.AfterFunc(100*time.Millisecond, func() { close(next) })
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "data: late\n\n" {
+		t.Errorf("got %q %v", body, err)
+	}
+}
+
+func TestNewTransport_TLS(t *testing.T) {
+	up := newTLSRecorder(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(up.Certificate())
+	transport := NewTransport(0, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	t.Cleanup(transport.CloseIdleConnections)
+	if transport.ResponseHeaderTimeout != DefaultTimeout {
+		t.Errorf("timeout %v", transport.ResponseHeaderTimeout)
+	}
+	res, body := tunedFront(t, Options{Transport: transport}, up.URL).ask(t, get)
+	if res.StatusCode != 200 || body != "ok" {
+		t.Errorf("got %d %q", res.StatusCode, body)
+	}
+	_, err := transport.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
+	if !unreachable(err) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("dialling a closed port: %v", err)
+	}
+}
