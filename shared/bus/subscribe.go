@@ -91,12 +91,16 @@ func (b *Bus) listen(l listener) (*subscription, error) {
 		return nil, b.failure(attempted, errors.Join(nats.ErrConnectionClosed, raw.Unsubscribe()))
 	}
 	go s.run(ctx, l.handle)
+	b.settle()
+	return s, nil
+}
+
+// settle waits until the server knows of what was (un)subscribed. If it does
+// not answer now, the library tells it when it does.
+func (b *Bus) settle() {
 	if b.connected.Load() {
-		// The server knows of it when we return. If it does not answer now, the
-		// library subscribes again when it does.
 		_ = b.conn.FlushTimeout(connectTimeout)
 	}
-	return s, nil
 }
 
 // track remembers a subscription for Close, and reports false if it is too
@@ -130,6 +134,7 @@ func (s *subscription) Stop() {
 		s.dropped.Store(int64(s.Dropped()))
 		// An error means that the connection is closed, and with it this.
 		_ = s.sub.Unsubscribe()
+		s.bus.settle() // a request goes to another responder from now on
 		s.cancel()
 		s.bus.mu.Lock()
 		delete(s.bus.subs, s)

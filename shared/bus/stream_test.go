@@ -1,0 +1,178 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/embedded/testenv"
+	"gatehouse.internal/shared/fault"
+)
+
+// accounts is a stream under the bus's prefix.
+func accounts(t testing.TB, b *bus.Bus) bus.Stream {
+	t.Helper()
+	stream := bus.Stream{Name: b.Subjects().AccountStream(), Subjects: []string{b.Subjects().Accounts()}, MaxAge: time.Hour, MaxBytes: 64 << 20}
+	if err := b.EnsureStream(context.Background(), stream); err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// store appends messages and fails the test if it cannot.
+func store(t testing.TB, b *bus.Bus, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if err := b.Store(context.Background(), b.Subjects().Account("account.test"), text, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// replay gives all messages of a stream.
+func replay(t testing.TB, b *bus.Bus, stream string) []string {
+	t.Helper()
+	var got recorder
+	if err := b.Replay(context.Background(), stream, func(data []byte) error { got.add(string(data)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return got.all()
+}
+
+func TestStream(t *testing.T) {
+	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
+		b := connect(t, url, prefix)
+		ctx := context.Background()
+		name, subject := b.Subjects().AccountStream(), b.Subjects().Account("account.test")
+		if _, _, err := b.LastInStream(ctx, name, subject); !fault.Is(err, fault.NotFound) {
+			t.Errorf("LastInStream of no stream: %v", err)
+		}
+		if err := b.Replay(ctx, name, nil); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Replay of no stream: %v", err)
+		}
+		var replicas sync.WaitGroup
+		for range 4 {
+			replicas.Go(func() { accounts(t, b) })
+		}
+		replicas.Wait()
+		if _, there, err := b.LastInStream(ctx, name, subject); there || err != nil {
+			t.Errorf("LastInStream of an empty one: %v, %v", there, err)
+		}
+		if got := replay(t, b, name); len(got) != 0 {
+			t.Errorf("an empty stream has %q", got)
+		}
+		store(t, b, "1", "2", "2", "1", "3") // repeated ids are kept once
+		if got := replay(t, b, name); fmt.Sprint(got) != "[1 2 3]" {
+			t.Errorf("the stream has %q", got)
+		}
+		if data, there, err := b.LastInStream(ctx, name, subject); !there || err != nil || string(data) != "3" {
+			t.Errorf("last is %q, %v, %v", data, there, err)
+		}
+		if _, there, err := b.LastInStream(ctx, name, b.Subjects().Account("account.other")); there || err != nil {
+			t.Errorf("last of another subject: %v, %v", there, err)
+		}
+		names, err := b.StreamNames(ctx)
+		if err != nil || fmt.Sprint(names) != "["+name+"]" {
+			t.Errorf("streams are %q, %v", names, err)
+		}
+		if err := b.PurgeStream(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		if got := replay(t, b, name); len(got) != 0 {
+			t.Errorf("a purged stream has %q", got)
+		}
+		store(t, b, "4")
+		if got := replay(t, b, name); fmt.Sprint(got) != "[4]" {
+			t.Errorf("the stream has %q", got)
+		}
+		for range 2 {
+			if err := b.DeleteStream(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Store(ctx, subject, "5", nil); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("Store without a stream: %v", err)
+		}
+	})
+}
+
+func TestReplay(t *testing.T) {
+	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
+		b, other := connect(t, url, prefix), connect(t, url, prefix)
+		name := accounts(t, b).Name
+		const messages = 10_000
+		var writers sync.WaitGroup
+		for w := range 32 {
+			writers.Go(func() {
+				for i := w; i < messages; i += 32 {
+					store(t, b, strconv.Itoa(i))
+				}
+			})
+		}
+		writers.Wait()
+		began := time.Now()
+		seen := map[string]bool{}
+		err := b.Replay(t.Context(), name, func(data []byte) error {
+			seen[string(data)] = true
+			if len(seen) == 1 { // what comes after the call is not for this replay
+				store(t, other, "late")
+			}
+			return nil
+		})
+		if err != nil || len(seen) != messages || seen["late"] {
+			t.Errorf("replayed %d messages, late one %v, %v", len(seen), seen["late"], err)
+		}
+		t.Logf("%d messages in %s", messages, time.Since(began))
+
+		wanted, n := errors.New("enough"), 0
+		err = b.Replay(t.Context(), name, func([]byte) error {
+			if n++; n == 10 {
+				return wanted
+			}
+			return nil
+		})
+		if !errors.Is(err, wanted) || n != 10 {
+			t.Errorf("after %d messages: %v", n, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		n = 0
+		err = b.Replay(ctx, name, func([]byte) error {
+			if n++; n == 10 {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("after its context ended: %v", err)
+		}
+	})
+}
+
+func TestReplay_goesOnAfterADisturbance(t *testing.T) {
+	s := startServer(t)
+	writer := connect(t, s.nats.URL(), "p")
+	name := accounts(t, writer).Name
+	w := startWire(t, s.nats.URL()[len("nats://"):])
+	reader := connect(t, w.url(), "p")
+	var want []string
+	for i := range 2000 {
+		want = append(want, strconv.Itoa(i))
+	}
+	store(t, writer, want...)
+	var got []string
+	err := reader.Replay(t.Context(), name, func(data []byte) error {
+		got = append(got, string(data))
+		if len(got)%700 == 0 {
+			w.cut()
+		}
+		return nil
+	})
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%d messages of %d, in order %v: %v", len(got), len(want), fmt.Sprint(got) == fmt.Sprint(want), err)
+	}
+}
