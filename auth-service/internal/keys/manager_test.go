@@ -1,0 +1,499 @@
+package keys_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse.internal/auth-service/internal/keys"
+	"gatehouse.internal/auth-service/internal/keys/keystest"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/token"
+)
+
+const life = 15 * time.Minute
+
+// world is a store, a clock and the managers on them.
+type world struct {
+	store   keys.Store
+	at      atomic.Int64
+	changed atomic.Int64
+	log     bytes.Buffer
+}
+
+func newWorld() *world {
+	w := &world{store: keystest.NewMemory()}
+	w.at.Store(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).UnixNano())
+	return w
+}
+
+func (w *world) now() time.Time       { return time.Unix(0, w.at.Load()).UTC() }
+func (w *world) move(d time.Duration) { w.at.Add(int64(d)) }
+
+func (w *world) options() keys.Options {
+	return keys.Options{
+		Store: w.store, EncryptionKey: bytes.Repeat([]byte{7}, 32), TokenLifetime: life, Now: w.now,
+		Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Changed: func() { w.changed.Add(1) },
+	}
+}
+
+// open opens a manager, another replica on every call.
+func (w *world) open(t *testing.T, change ...func(*keys.Options)) *keys.Manager {
+	t.Helper()
+	o := w.options()
+	for _, c := range change {
+		c(&o)
+	}
+	m, err := keys.Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return m
+}
+
+func (w *world) claims() contract.Claims {
+	return contract.Claims{
+		Issuer: "https://issuer.test", Audience: []string{"api"}, ClientID: contract.ClientPeople,
+		Subject: "user", SessionID: "session", TokenID: "token", IssuedAt: w.now(), NotBefore: w.now(), ExpiresAt: w.now().Add(life),
+		Roles: []string{"user"}, Version: 3, EmailVerified: true, Methods: []string{"pwd"},
+	}
+}
+
+func (w *world) sign(t *testing.T, m *keys.Manager) string {
+	t.Helper()
+	raw, err := m.Sign(t.Context(), w.claims())
+	if err != nil {
+		t.Fatalf("Sign: %v", err)
+	}
+	return raw
+}
+
+// verify checks a token as a gateway does that has the manager's set.
+func (w *world) verify(t *testing.T, m *keys.Manager, raw string) (*contract.Claims, error) {
+	t.Helper()
+	v, err := token.NewVerifier(token.Settings{Issuer: "https://issuer.test", Audience: "api"}, m, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Verify(t.Context(), raw)
+}
+
+// states are the keys of a use, as state by kid.
+func states(m *keys.Manager, use string) map[string]string {
+	out := map[string]string{}
+	for _, r := range m.List(context.Background()) {
+		if r.Use == use {
+			out[r.KeyID] = r.State
+		}
+	}
+	return out
+}
+
+// kid returns the id of the one signing key in a state.
+func kid(t *testing.T, m *keys.Manager, state string) string {
+	t.Helper()
+	found := ""
+	for id, s := range states(m, contract.KeyUseSignature) {
+		if s == state {
+			if found != "" {
+				t.Fatalf("two keys are %s: %s and %s", state, found, id)
+			}
+			found = id
+		}
+	}
+	if found == "" {
+		t.Fatalf("no key is %s: %v", state, states(m, contract.KeyUseSignature))
+	}
+	return found
+}
+
+func published(m *keys.Manager) map[string]string {
+	out := map[string]string{}
+	for _, k := range m.Set(context.Background()).Keys {
+		out[k.KeyID] = k.Use
+	}
+	return out
+}
+
+func TestOpen_TheFirstStartMakesKeys(t *testing.T) {
+	for _, algorithm := range []string{"", token.AlgEdDSA, token.AlgES256, token.AlgRS256} {
+		t.Run("algorithm "+algorithm, func(t *testing.T) {
+			w := newWorld()
+			m := w.open(t, func(o *keys.Options) { o.Algorithm = algorithm })
+			eventKid, private, err := m.EventSigner(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{
+				kid(t, m, keys.StateActive): contract.KeyUseSignature, kid(t, m, keys.StateNext): contract.KeyUseSignature, eventKid: contract.KeyUseEvents,
+			}
+			if diff := cmp.Diff(want, published(m)); diff != "" {
+				t.Errorf("published keys differ (-want +got):\n%s", diff)
+			}
+			got, err := w.verify(t, m, w.sign(t, m))
+			if err != nil {
+				t.Fatalf("its own token: %v", err)
+			}
+			want2 := w.claims()
+			want2.KeyID, want2.Refs = kid(t, m, keys.StateActive), got.Refs
+			if diff := cmp.Diff(&want2, got); diff != "" {
+				t.Errorf("claims differ (-want +got):\n%s", diff)
+			}
+			key, err := m.Key(t.Context(), eventKid)
+			if err != nil || !private.Public().(ed25519.PublicKey).Equal(key.Public) {
+				t.Errorf("the event key is not the published one: %v", err)
+			}
+			if w.changed.Load() != 1 {
+				t.Errorf("the change was told %d times, want once", w.changed.Load())
+			}
+		})
+	}
+}
+
+func TestOpen_ASecondStartFindsTheKeysAgain(t *testing.T) {
+	w := newWorld()
+	first := w.open(t)
+	raw := w.sign(t, first)
+	second := w.open(t)
+	if diff := cmp.Diff(first.List(t.Context()), second.List(t.Context())); diff != "" {
+		t.Errorf("the keys changed (-first +second):\n%s", diff)
+	}
+	if _, err := w.verify(t, second, raw); err != nil {
+		t.Errorf("a token from before: %v", err)
+	}
+	if w.changed.Load() != 1 {
+		t.Error("a start without a change was told as one")
+	}
+}
+
+func TestOpen_AWrongEncryptionKeyIsAnErrorAndMakesNoKeys(t *testing.T) {
+	w := newWorld()
+	before := w.open(t).List(t.Context())
+	o := w.options()
+	o.EncryptionKey = bytes.Repeat([]byte{8}, 32)
+	if _, err := keys.Open(t.Context(), o); err == nil {
+		t.Fatal("opened")
+	} else if want := "AUTH_ENCRYPTION_KEY"; !bytes.Contains([]byte(err.Error()), []byte(want)) {
+		t.Errorf("the error does not name %s: %v", want, err)
+	}
+	if diff := cmp.Diff(before, w.open(t).List(t.Context())); diff != "" {
+		t.Errorf("the keys changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestOpen_RefusesBadOptions(t *testing.T) {
+	w := newWorld()
+	for name, change := range map[string]func(*keys.Options){
+		"no store":           func(o *keys.Options) { o.Store = nil },
+		"no clock":           func(o *keys.Options) { o.Now = nil },
+		"no log":             func(o *keys.Options) { o.Log = nil },
+		"no lifetime":        func(o *keys.Options) { o.TokenLifetime = 0 },
+		"a short key":        func(o *keys.Options) { o.EncryptionKey = []byte("short") },
+		"a symmetric method": func(o *keys.Options) { o.Algorithm = "HS256" },
+	} {
+		o := w.options()
+		change(&o)
+		if _, err := keys.Open(t.Context(), o); err == nil {
+			t.Errorf("%s: opened", name)
+		}
+	}
+	if got := len(w.open(t).List(t.Context())); got != 3 {
+		t.Errorf("%d keys, want the 3 of the last, good start", got)
+	}
+}
+
+func TestOpen_AnotherAlgorithmSignsAtOnceAndTheOldKeysVerify(t *testing.T) {
+	w := newWorld()
+	raw := w.sign(t, w.open(t))
+	m := w.open(t, func(o *keys.Options) { o.Algorithm = token.AlgES256 })
+	if _, err := w.verify(t, m, raw); err != nil {
+		t.Errorf("a token of the old key: %v", err)
+	}
+	got, err := w.verify(t, m, w.sign(t, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := m.Key(t.Context(), got.KeyID)
+	if err != nil || key.Algorithm != token.AlgES256 {
+		t.Errorf("signed with %s (%v), want ES256", key.Algorithm, err)
+	}
+	again := w.open(t, func(o *keys.Options) { o.Algorithm = token.AlgES256 })
+	if diff := cmp.Diff(m.List(t.Context()), again.List(t.Context())); diff != "" {
+		t.Errorf("the next start changed the keys again (-want +got):\n%s", diff)
+	}
+}
+
+func TestManager_Rotate(t *testing.T) {
+	w := newWorld()
+	m := w.open(t)
+	first, second := kid(t, m, keys.StateActive), kid(t, m, keys.StateNext)
+	raw := w.sign(t, m)
+	generation := m.Generation()
+	record, err := m.Rotate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.KeyID != second || record.State != keys.StateActive || !record.ActivatedAt.Equal(w.now()) {
+		t.Errorf("got %+v, want the key that was next, active from now", record)
+	}
+	if kid(t, m, keys.StateRetiring) != first || kid(t, m, keys.StateNext) == second {
+		t.Errorf("states are %v", states(m, contract.KeyUseSignature))
+	}
+	if m.Generation() <= generation || w.changed.Load() != 2 {
+		t.Errorf("generation %d after %d, told %d times", m.Generation(), generation, w.changed.Load())
+	}
+	if claims, err := w.verify(t, m, w.sign(t, m)); err != nil || claims.KeyID != second {
+		t.Errorf("signed with %v (%v), want %s", claims, err, second)
+	}
+	if _, err := w.verify(t, m, raw); err != nil {
+		t.Errorf("a token of the old key: %v", err)
+	}
+}
+
+func TestManager_S_T20_OldKeysVerifyUntilTheirLastTokenIsGone(t *testing.T) {
+	w := newWorld()
+	m := w.open(t)
+	first := kid(t, m, keys.StateActive)
+	if _, err := m.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tend := func() { w.open(t) } // another replica's start does what Run does
+	w.move(life + token.DefaultLeeway + keys.SetCacheTime)
+	tend()
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(m, contract.KeyUseSignature)[first]; got != keys.StateRetiring {
+		t.Errorf("after its last token and the caches' time it is %s, want retiring", got)
+	}
+	w.move(time.Minute)
+	tend()
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(m, contract.KeyUseSignature)[first]; got != keys.StateRetired {
+		t.Errorf("a minute later it is %s, want retired", got)
+	}
+	if _, there := published(m)[first]; there {
+		t.Error("a retired key is published")
+	}
+	stored, err := w.store.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range stored {
+		if (len(r.Sealed) == 0) != (r.KeyID == first) {
+			t.Errorf("key %s, %s, has %d sealed bytes", r.KeyID, r.State, len(r.Sealed))
+		}
+	}
+}
+
+func TestManager_TwoReplicasRotatingAtOnceRotateOnce(t *testing.T) {
+	w := newWorld()
+	slow := &slowStore{Store: w.store, both: make(chan struct{}), entered: make(chan struct{}, 2)}
+	a := w.open(t, func(o *keys.Options) { o.Store = slow })
+	b := w.open(t, func(o *keys.Options) { o.Store = slow })
+	second := kid(t, a, keys.StateNext)
+	slow.hold.Store(true)
+	var wg sync.WaitGroup
+	for _, m := range []*keys.Manager{a, b} {
+		wg.Go(func() {
+			r, err := m.Rotate(t.Context())
+			if err != nil || r.KeyID != second {
+				t.Errorf("got %s (%v), want %s", r.KeyID, err, second)
+			}
+		})
+	}
+	<-slow.entered
+	<-slow.entered // both have decided on what they saw
+	close(slow.both)
+	wg.Wait()
+	if err := errors.Join(a.Reload(t.Context()), b.Reload(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a.List(t.Context()), b.List(t.Context())); diff != "" || len(states(a, contract.KeyUseSignature)) != 3 {
+		t.Errorf("want three signing keys on both, got %v; differ:\n%s", states(a, contract.KeyUseSignature), diff)
+	}
+}
+
+// slowStore lets saves in only when both callers have come.
+type slowStore struct {
+	keys.Store
+	hold    atomic.Bool
+	entered chan struct{}
+	both    chan struct{}
+}
+
+func (s *slowStore) SaveKeys(ctx context.Context, decide func([]keys.Record) ([]keys.Record, error)) error {
+	if s.hold.Load() {
+		s.entered <- struct{}{}
+		<-s.both
+	}
+	return s.Store.SaveKeys(ctx, decide)
+}
+
+func TestManager_TwoReplicasStartingAtOnceMakeOneSetOfKeys(t *testing.T) {
+	w := newWorld()
+	slow := &slowStore{Store: w.store, both: make(chan struct{}), entered: make(chan struct{}, 2)}
+	slow.hold.Store(true)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { w.open(t, func(o *keys.Options) { o.Store = slow }) })
+	}
+	<-slow.entered
+	<-slow.entered
+	close(slow.both)
+	wg.Wait()
+	if got := len(w.open(t).List(t.Context())); got != 3 {
+		t.Errorf("%d keys, want 3", got)
+	}
+}
+
+func TestManager_ReplicasLearnByReload(t *testing.T) {
+	w := newWorld()
+	a, b := w.open(t), w.open(t)
+	if _, err := a.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a.Set(t.Context()), b.Set(t.Context())); diff != "" {
+		t.Errorf("sets differ (-a +b):\n%s", diff)
+	}
+	if _, err := w.verify(t, a, w.sign(t, b)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestManager_Revoke(t *testing.T) {
+	for _, state := range []string{keys.StateNext, keys.StateActive, keys.StateRetiring} {
+		t.Run("an emergency takes a key out that is "+state, func(t *testing.T) {
+			w := newWorld()
+			m := w.open(t)
+			if _, err := m.Rotate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			bad, next := kid(t, m, state), kid(t, m, keys.StateNext)
+			raw := w.sign(t, m)
+			generation := m.Generation()
+			r, err := m.Revoke(t.Context(), bad)
+			if err != nil || r.State != keys.StateRevoked || !r.RetiredAt.Equal(w.now()) {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			if _, there := published(m)[bad]; there || m.Generation() <= generation {
+				t.Error("F34 the key is still published")
+			}
+			if state == keys.StateActive {
+				if _, err := w.verify(t, m, raw); !fault.Is(err, fault.TokenInvalid) {
+					t.Errorf("its token: %v", err)
+				}
+				if got := kid(t, m, keys.StateActive); got != next {
+					t.Errorf("now %s signs, want the next key %s", got, next)
+				}
+			}
+			if kid(t, m, keys.StateNext) == bad {
+				t.Error("no new key is next")
+			}
+			if _, err := w.verify(t, m, w.sign(t, m)); err != nil {
+				t.Error(err)
+			}
+			if _, err := m.Revoke(t.Context(), bad); err != nil {
+				t.Errorf("revoking it again: %v", err)
+			}
+		})
+	}
+}
+
+func TestManager_RevokeTheEventKey(t *testing.T) {
+	w := newWorld()
+	m := w.open(t)
+	old, _, err := m.EventSigner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Revoke(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if now, _, err := m.EventSigner(t.Context()); err != nil || now == old || published(m)[now] != contract.KeyUseEvents {
+		t.Errorf("the event key is %s (%v), want a new one that is published", now, err)
+	}
+}
+
+func TestManager_RevokeAnUnknownKey(t *testing.T) {
+	if _, err := newWorld().open(t).Revoke(t.Context(), "nobody"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v, want not_found", err)
+	}
+}
+
+func imported(t *testing.T) *keys.Private {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk := fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","d":%q,"x":%q}`, base64url(private.Seed()), base64url(private.Public().(ed25519.PublicKey)))
+	p, err := keys.ParsePrivate([]byte(jwk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestManager_AnImportedKeySigns(t *testing.T) {
+	w := newWorld()
+	p := imported(t)
+	raw := w.sign(t, w.open(t, func(o *keys.Options) { o.Algorithm = token.AlgES256 }))
+	with := func(o *keys.Options) { o.Imported, o.Algorithm = p, token.AlgES256 }
+	m := w.open(t, with)
+	if got := kid(t, m, keys.StateActive); got != p.KeyID() {
+		t.Errorf("%s is active, want the imported %s", got, p.KeyID())
+	}
+	if claims, err := w.verify(t, m, w.sign(t, m)); err != nil || claims.KeyID != p.KeyID() {
+		t.Errorf("got %v, %v", claims, err)
+	}
+	if _, err := w.verify(t, m, raw); err != nil {
+		t.Errorf("a token from before the import: %v", err)
+	}
+	if got := w.open(t, with); kid(t, got, keys.StateActive) != p.KeyID() || len(got.List(t.Context())) != len(m.List(t.Context())) {
+		t.Error("a second start with the same key is not the same")
+	}
+	next := kid(t, m, keys.StateNext)
+	if key, err := m.Key(t.Context(), next); err != nil || key.Algorithm != token.AlgEdDSA {
+		t.Errorf("the next key is for %s (%v), want the imported key's EdDSA", key.Algorithm, err)
+	}
+	if _, err := m.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := kid(t, w.open(t, with), keys.StateActive); got != next {
+		t.Errorf("after a rotation the start makes %s active, want %s: the imported key was rotated out", got, next)
+	}
+	if _, err := m.Revoke(t.Context(), p.KeyID()); err != nil {
+		t.Fatal(err)
+	}
+	o := w.options()
+	with(&o)
+	if _, err := keys.Open(t.Context(), o); err == nil {
+		t.Error("a revoked key can be imported again")
+	}
+}
+
+func TestManager_AnImportedKeyOnTheFirstStart(t *testing.T) {
+	w := newWorld()
+	p := imported(t)
+	m := w.open(t, func(o *keys.Options) { o.Imported = p })
+	if got := kid(t, m, keys.StateActive); got != p.KeyID() || len(states(m, contract.KeyUseSignature)) != 2 {
+		t.Errorf("%s is active among %v, want the imported %s and a next", got, states(m, contract.KeyUseSignature), p.KeyID())
+	}
+}
