@@ -4,7 +4,7 @@
 // X_FILE names, else the field's default; an empty variable counts as unset. It
 // promises to report every problem at once, each with the name of its
 // variable, and never to print a secret. It refuses what nobody can have
-// meant: a misspelt variable with the service's prefix, or X beside X_FILE.
+// meant: a misspelled variable with the service's prefix, or X beside X_FILE.
 //
 // A field is a setting when it has an env tag; structs nest:
 //

@@ -109,9 +109,9 @@ func TestLoad_problems(t *testing.T) {
 		environ []string
 		want    []string // one line each
 	}{
-		{"a misspelt name is an error and the right one is suggested", []string{"AUTH_ACESS_TTL=1m"},
+		{"a misspelled name is an error and the right one is suggested", []string{"AUTH_ACESS_TTL=1m"},
 			[]string{"AUTH_ACESS_TTL: there is no such setting; did you mean AUTH_ACCESS_TTL?"}},
-		{"a misspelt name of a file is an error too", []string{"AUTH_ADR_FILE=/x"},
+		{"a misspelled name of a file is an error too", []string{"AUTH_ADR_FILE=/x"},
 			[]string{"AUTH_ADR_FILE: there is no such setting; did you mean AUTH_ADDR?"}},
 		{"a name that is like no other gets no suggestion", []string{"AUTH_SOMETHING_ELSE=1"},
 			[]string{"AUTH_SOMETHING_ELSE: there is no such setting"}},

@@ -201,7 +201,7 @@ func TestNew_the_cause_of_a_callers_own_failure_is_not_logged(t *testing.T) {
 
 func TestNew_S_A1_a_caller_cannot_forge_a_log_record(t *testing.T) {
 	s := newService(httpx.Options{})
-	r := httptest.NewRequest("GET", "/", http.NoBody)
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.Method = "GET\n{\"msg\":\"forged\"}"
 	r.URL.Path = "/x\r\n{\"msg\":\"forged\"}\x1b[31m" + strings.Repeat("a", 1000)
 	s.ServeHTTP(httptest.NewRecorder(), r)
@@ -284,7 +284,7 @@ func TestNew_a_caller_who_went_away_is_no_error_of_ours(t *testing.T) {
 	s.GET("/x", func(c echo.Context) error { return fmt.Errorf("query: %w", c.Request().Context().Err()) })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", http.NoBody).WithContext(ctx))
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/x", http.NoBody).WithContext(ctx))
 	hasFields(t, s.record(t), map[string]any{"level": "INFO"})
 }
 
@@ -303,7 +303,7 @@ func TestNew_the_zero_options_work(t *testing.T) {
 	e := httpx.New(httpx.Options{})
 	e.GET("/x", ok)
 	w := httptest.NewRecorder()
-	e.ServeHTTP(w, httptest.NewRequest("GET", "/x", http.NoBody))
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", http.NoBody))
 	if w.Code != http.StatusOK {
 		t.Errorf("status %d", w.Code)
 	}

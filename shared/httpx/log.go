@@ -8,8 +8,8 @@ import (
 
 // Log returns a logger that writes one JSON object per line, with times in
 // UTC, from the given level on: debug, info, warn or error; any other text
-// means info. As a last line of defence it masks attributes that are named
-// like secrets; the first line is not to log them.
+// means info. As a last resort it masks attributes that are named
+// like secrets; the first is not to log them.
 func Log(w io.Writer, level string) *slog.Logger {
 	var threshold slog.Level
 	if err := threshold.UnmarshalText([]byte(level)); err != nil {

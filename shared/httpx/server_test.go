@@ -86,7 +86,7 @@ func TestServer_lets_requests_end_when_it_stops(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
 	eventually(t, "new connections are refused", func() bool {
-		conn, err := net.Dial("tcp", server.Addr()) //nolint:noctx // it answers at once, one way or the other
+		conn, err := net.Dial("tcp", server.Addr())
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -187,7 +187,7 @@ func TestServer_TLS(t *testing.T) {
 	s := newService(httpx.Options{})
 	s.GET("/", ok)
 	server, _ := running(t, s, httpx.WithTLS(certFile, keyFile))
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the certificate is the test's own
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+server.Addr()+"/", http.NoBody)
 	if err != nil {
