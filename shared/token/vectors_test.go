@@ -93,9 +93,9 @@ func headAfter(text string) func(*mint) string {
 }
 
 // replaced changes the text of the claims.
-func replaced(old, new string) func(*mint) string {
+func replaced(old, now string) func(*mint) string {
 	return func(m *mint) string {
-		return m.Sign(tokentest.Text(m.header), strings.Replace(tokentest.Text(m.claims), old, new, 1))
+		return m.Sign(tokentest.Text(m.header), strings.Replace(tokentest.Text(m.claims), old, now, 1))
 	}
 }
 

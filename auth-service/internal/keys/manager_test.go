@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -184,7 +185,7 @@ func TestOpen_AWrongEncryptionKeyIsAnErrorAndMakesNoKeys(t *testing.T) {
 	o.EncryptionKey = bytes.Repeat([]byte{8}, 32)
 	if _, err := keys.Open(t.Context(), o); err == nil {
 		t.Fatal("opened")
-	} else if want := "AUTH_ENCRYPTION_KEY"; !bytes.Contains([]byte(err.Error()), []byte(want)) {
+	} else if want := "AUTH_ENCRYPTION_KEY"; !strings.Contains(err.Error(), want) {
 		t.Errorf("the error does not name %s: %v", want, err)
 	}
 	if diff := cmp.Diff(before, w.open(t).List(t.Context())); diff != "" {

@@ -36,7 +36,7 @@ func (p *Private) KeyID() string { return p.public.KeyID }
 // Algorithm returns the one algorithm that the key signs with.
 func (p *Private) Algorithm() string { return p.algorithm }
 
-// LogValue keeps the private half out of logs.
+// String keeps the private half out of logs.
 func (p *Private) String() string { return "private key " + p.KeyID() }
 
 // generate makes a new key for an algorithm.
@@ -65,7 +65,7 @@ func newPrivate(signer any) (*Private, error) {
 	switch key := signer.(type) {
 	case ed25519.PrivateKey:
 		p.signer, p.algorithm = key, token.AlgEdDSA
-		p.public = contract.JWK{KeyType: "OKP", Curve: "Ed25519", X: encode(key.Public().(ed25519.PublicKey))}
+		p.public = contract.JWK{KeyType: "OKP", Curve: "Ed25519", X: encode(key[ed25519.SeedSize:])}
 	case *ecdsa.PrivateKey:
 		if key.Curve != elliptic.P256() {
 			return nil, fmt.Errorf("EC key is on curve %s, not P-256", key.Curve.Params().Name)
