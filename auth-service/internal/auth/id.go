@@ -7,12 +7,15 @@ import (
 )
 
 // uuid7 makes a UUIDv7 (RFC 9562 section 5.7) from a time and 16 random bytes.
-func uuid7(at time.Time, random [16]byte) string {
+// The 12 bits after the milliseconds hold the microseconds and n, so that ids
+// of one time grow with n (section 6.2, method 3).
+func uuid7(at time.Time, n int, random [16]byte) string {
 	id := random
 	var stamp [8]byte
 	binary.BigEndian.PutUint64(stamp[:], uint64(max(0, at.UnixMilli())))
 	copy(id[:6], stamp[2:])
-	id[6] = id[6]&0x0f | 0x70
+	fraction := min(at.Nanosecond()/1000%1000+n, 0xfff)
+	id[6], id[7] = 0x70|byte(fraction>>8), byte(fraction)
 	id[8] = id[8]&0x3f | 0x80
 	return uuidText(id)
 }

@@ -20,6 +20,7 @@ type issued struct {
 	refresh refreshToken
 	session Session
 	user    User
+	idle    time.Duration // how long the refresh token is good
 }
 
 // open adds a session of the user for the caller, with its first tokens.
@@ -58,7 +59,7 @@ func (w *work) issue(u User, s *Session, t refreshToken) issued {
 	if until.After(s.AccessExpiresAt) {
 		s.AccessExpiresAt = until
 	}
-	return issued{refresh: t, session: *s, user: u, claims: contract.Claims{
+	return issued{refresh: t, session: *s, user: u, idle: s.IdleExpiresAt.Sub(w.now), claims: contract.Claims{
 		Issuer: w.svc.config.Issuer, Audience: w.svc.config.Audience, ClientID: s.ClientID,
 		Subject: u.ID, SessionID: s.ID, TokenID: w.newID(),
 		IssuedAt: from, NotBefore: from, ExpiresAt: until,
@@ -74,7 +75,7 @@ func (s *Service) tokens(ctx context.Context, i issued) (Tokens, error) {
 	}
 	return Tokens{
 		AccessToken: access, ExpiresIn: i.claims.ExpiresAt.Sub(i.claims.IssuedAt),
-		RefreshToken: s.refreshKeys.encode(i.refresh), RefreshExpiresIn: i.session.IdleExpiresAt.Sub(s.now()),
+		RefreshToken: s.refreshKeys.encode(i.refresh), RefreshExpiresIn: i.idle,
 		SessionID: i.session.ID, Account: i.user.account(),
 	}, nil
 }

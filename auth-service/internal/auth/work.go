@@ -23,6 +23,7 @@ type work struct {
 	queued  bool     // something is in the outbox
 	verdict error    // to be returned although the transaction is committed
 	broken  error    // first failure of the source of randomness
+	ids     int      // made so far
 }
 
 // do runs change in a transaction. After the commit it wakes the outbox and
@@ -31,10 +32,11 @@ func (s *Service) do(ctx context.Context, c Caller, change func(w *work) error) 
 	var done *work
 	err := s.store.InTx(ctx, func(tx Tx) error {
 		done = &work{Tx: tx, svc: s, caller: c, now: s.now().UTC()}
-		if err := change(done); err != nil {
-			return err
+		err := change(done)
+		if done.broken != nil {
+			return done.broken // whatever followed from it
 		}
-		return done.broken
+		return err
 	})
 	if err != nil {
 		return Propagation{}, err
@@ -57,10 +59,12 @@ func (w *work) fill(p []byte) {
 	}
 }
 
+// newID returns an id that is greater than those the transaction made before.
 func (w *work) newID() string {
 	var random [16]byte
 	w.fill(random[:])
-	return uuid7(w.now, random)
+	w.ids++
+	return uuid7(w.now, w.ids, random)
 }
 
 // record appends to the audit trail, filling in who calls and from where.
