@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,7 @@ type Config struct {
 	URL    string `env:"NATS_URL"`                           // nats://host:port, several separated by commas
 	Creds  string `env:"NATS_CREDS"`                         // path of a credentials file, if the broker asks for one
 	Prefix string `env:"NATS_PREFIX" envDefault:"gatehouse"` // first word of every subject and stream
-	Name   string // of the client, for the broker's monitoring
+	Name   string // of the client, for the broker's monitoring; its first word, the kind of client, is also that of its inboxes
 }
 
 // Bus is a connection to the broker. Its methods may be called at any time and
@@ -89,6 +90,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 func (b *Bus) options(cfg Config) []nats.Option {
 	options := []nats.Option{
 		nats.Name(cfg.Name),
+		nats.CustomInboxPrefix(inboxPrefix(cfg.Name)),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		// No buffer for a server that is away: what was refused with an error
@@ -125,6 +127,19 @@ func (b *Bus) options(cfg Config) []nats.Option {
 		options = append(options, nats.UserCredentials(cfg.Creds))
 	}
 	return options
+}
+
+// inboxPrefix gives each kind of client inboxes of its own, by the first word
+// of its name, so that the broker's permissions can keep answers and the
+// messages of streams from the other services.
+func inboxPrefix(name string) string {
+	kind, _, _ := strings.Cut(name, " ")
+	return "_INBOX." + strings.Map(func(r rune) rune {
+		if r > ' ' && r < 0x7f && !strings.ContainsRune(".*>", r) {
+			return r
+		}
+		return '-'
+	}, cmp.Or(kind, "client"))
 }
 
 // onConnect runs on the library's callback goroutine, one event after another.

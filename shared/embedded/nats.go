@@ -34,7 +34,7 @@ func StartNATS(dir string, port int) (*NATS, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	srv, err := server.NewServer(&server.Options{
+	return startNATS(&server.Options{
 		ServerName:         "gatehouse-embedded",
 		Host:               "127.0.0.1",
 		Port:               port,
@@ -46,16 +46,34 @@ func StartNATS(dir string, port int) (*NATS, error) {
 		JetStreamMaxMemory: natsMaxMemory,
 		JetStreamMaxStore:  natsMaxStore,
 	})
+}
+
+// StartNATSWith starts a server with the settings of a configuration file, but
+// on a free port of 127.0.0.1 and with its streams in dir. Tests use it to see
+// that the file gives each service what it needs and no more.
+func StartNATSWith(configFile, dir string) (*NATS, error) {
+	options, err := server.ProcessConfigFile(configFile)
+	if err != nil {
+		return nil, fmt.Errorf("start NATS: read %s: %w", configFile, err)
+	}
+	options.Host, options.Port, options.HTTPPort = "127.0.0.1", server.RANDOM_PORT, 0
+	options.StoreDir, options.NoSigs, options.NoLog = dir, true, true
+	return startNATS(options)
+}
+
+// startNATS starts a server and waits until it takes connections.
+func startNATS(options *server.Options) (*NATS, error) {
+	srv, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
 	n := &NATS{server: srv}
 	go srv.Start()
 	if !srv.ReadyForConnections(natsReadyTimeout) {
-		return nil, errors.Join(fmt.Errorf("start NATS: not ready on port %d within %s", port, natsReadyTimeout), n.Close())
+		return nil, errors.Join(fmt.Errorf("start NATS: not ready on port %d within %s", options.Port, natsReadyTimeout), n.Close())
 	}
 	if !srv.JetStreamEnabled() {
-		return nil, errors.Join(fmt.Errorf("start NATS: JetStream could not use %s", dir), n.Close())
+		return nil, errors.Join(fmt.Errorf("start NATS: JetStream could not use %s", options.StoreDir), n.Close())
 	}
 	return n, nil
 }
