@@ -21,8 +21,9 @@ type Call struct {
 	RequestID   string
 	TraceParent string // W3C trace context for the upstream; "" sends none
 
-	// Claims and Token are those of the caller, and nil and "" for a caller who
-	// is not signed in.
+	// Claims and Token are those of the caller. Claims are nil for a caller who
+	// is not signed in; a Token is then one that nobody has judged, for an
+	// upstream that does so itself and has no other way to see it.
 	Claims *contract.Claims
 	Token  string
 	// KeepAuthorization forwards the client's own Authorization: for routes

@@ -15,6 +15,9 @@ func (p *Proxy) setIdentity(h http.Header, call *Call) {
 	h[contract.HeaderRequestID] = []string{call.RequestID}
 	c := call.Claims
 	if c == nil {
+		if call.Token != "" && len(h["Authorization"]) == 0 {
+			h["Authorization"] = []string{"Bearer " + call.Token}
+		}
 		return
 	}
 	verified := "false"

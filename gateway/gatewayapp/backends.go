@@ -1,0 +1,196 @@
+package gatewayapp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse.internal/gateway/internal/proxy"
+	"gatehouse.internal/gateway/internal/route"
+	"gatehouse.internal/gateway/internal/upstream"
+)
+
+// issuerUpstream is the built-in upstream that issues tokens: the one that
+// gets and sets the cookie of the refresh token.
+const issuerUpstream = "auth"
+
+// serving is a table and the way to the upstream of each of its routes. It
+// never changes; a change of the route files makes another one.
+type serving struct {
+	table   *route.Table
+	proxies map[*route.Route]*proxy.Proxy
+}
+
+// backends keeps the upstreams of the table that is served. One whose
+// definition a new table leaves as it is keeps what is known of its health and
+// its connections.
+type backends struct {
+	streams   *proxy.Streams
+	pseudonym string
+	metrics   *metrics
+	log       *slog.Logger
+
+	serving atomic.Pointer[serving]
+
+	mu     sync.Mutex // guards what follows
+	byName map[string]*backend
+	probes sync.WaitGroup
+	ctx    context.Context // of the health checks; New and close own it
+	cancel context.CancelFunc
+}
+
+// backend is one upstream in use.
+type backend struct {
+	spec       route.Upstream
+	set        *upstream.Set
+	transports map[time.Duration]*http.Transport // by time-out
+	proxies    map[time.Duration]*proxy.Proxy
+	stop       context.CancelFunc // of its health checks
+}
+
+func newBackends(b *backends) *backends {
+	b.byName = map[string]*backend{}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// apply makes a new table the one that is served.
+func (b *backends) apply(table *route.Table) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := map[string]*backend{}
+	for _, spec := range table.Upstreams() {
+		kept, known := b.byName[spec.Name]
+		if !known || !sameUpstream(kept.spec, spec) {
+			made, err := newBackend(spec)
+			if err != nil {
+				return fmt.Errorf("upstream %s: %w", spec.Name, err)
+			}
+			kept = made
+		}
+		next[spec.Name] = kept
+	}
+	s := &serving{table: table, proxies: map[*route.Route]*proxy.Proxy{}}
+	for _, r := range table.Routes() {
+		if r.Upstream != route.GatewayUpstream {
+			s.proxies[r] = b.proxyFor(next[r.Upstream], r.Timeout)
+		}
+	}
+	b.replace(next)
+	b.serving.Store(s)
+	return nil
+}
+
+// sameUpstream compares definitions, wherever they were written.
+func sameUpstream(a, b route.Upstream) bool {
+	a.Source, b.Source = route.Position{}, route.Position{}
+	return reflect.DeepEqual(a, b)
+}
+
+func newBackend(spec route.Upstream) (*backend, error) {
+	set, err := upstream.New(upstream.Settings{Targets: spec.Targets, Balance: upstream.Balance(spec.Balance)})
+	if err != nil {
+		return nil, err
+	}
+	return &backend{
+		spec: spec, set: set, transports: map[time.Duration]*http.Transport{}, proxies: map[time.Duration]*proxy.Proxy{},
+	}, nil
+}
+
+// proxyFor gives the proxy to an upstream with a route's own time-out, or the
+// upstream's.
+func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
+	if timeout <= 0 {
+		timeout = to.spec.Timeout
+	}
+	if made, known := to.proxies[timeout]; known {
+		return made
+	}
+	to.transports[timeout] = proxy.NewTransport(timeout, nil)
+	to.proxies[timeout] = proxy.New(proxy.Options{
+		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
+		Issuer: to.spec.Name == issuerUpstream, Streams: b.streams, Log: b.log, Observe: b.metrics.upstreamAnswered,
+	})
+	return to.proxies[timeout]
+}
+
+// replace begins the health checks of new upstreams and ends those of old
+// ones. Requests that are under way to an old one go on.
+func (b *backends) replace(next map[string]*backend) {
+	for name, old := range b.byName {
+		if next[name] != old {
+			old.retire()
+		}
+	}
+	for _, each := range next {
+		if each.stop == nil {
+			b.watch(each)
+		}
+	}
+	b.byName = next
+}
+
+// watch probes an upstream that has a health check.
+func (b *backends) watch(each *backend) {
+	ctx, stop := context.WithCancel(b.ctx)
+	each.stop = stop
+	if each.spec.Health == nil {
+		return
+	}
+	probe := proxy.NewProbe(each.spec.Health.Path)
+	b.probes.Go(func() {
+		defer probe.Close()
+		each.set.Watch(ctx, upstream.Health{
+			Interval: each.spec.Health.Interval, Timeout: probeTimeout, Probe: probe.Ask,
+			Changed: func(t *upstream.Target, err error) {
+				if err != nil {
+					b.log.Warn("upstream target is not well", "upstream", each.spec.Name, "target", t.URL.String(), "error", err)
+					return
+				}
+				b.log.Info("upstream target is well", "upstream", each.spec.Name, "target", t.URL.String())
+			},
+		})
+	})
+}
+
+// probeTimeout is how long a target has to say that it is well.
+const probeTimeout = 2 * time.Second
+
+// retire ends the health checks and lets go of idle connections.
+func (e *backend) retire() {
+	if e.stop != nil {
+		e.stop()
+	}
+	for _, transport := range e.transports {
+		transport.CloseIdleConnections()
+	}
+}
+
+// states tells how each target fares, for metrics.
+func (b *backends) states() map[string][]upstream.State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string][]upstream.State{}
+	for name, each := range b.byName {
+		for _, target := range each.set.Targets() {
+			all[name] = append(all[name], target.State())
+		}
+	}
+	return all
+}
+
+// close ends all health checks and waits for them.
+func (b *backends) close() {
+	b.cancel()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, each := range b.byName {
+		each.retire()
+	}
+	b.probes.Wait()
+}

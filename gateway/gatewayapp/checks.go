@@ -1,0 +1,102 @@
+package gatewayapp
+
+import (
+	"errors"
+	"net/http"
+
+	"gatehouse.internal/gateway/internal/limit"
+	"gatehouse.internal/gateway/internal/route"
+	"gatehouse.internal/shared/fault"
+)
+
+// maxHead bounds the fields of a request, so that a head that is too large but
+// was read gets a problem document. A little more, and net/http answers 431
+// itself.
+const maxHead = 24 << 10
+
+// errAnswered says that the request has been answered and goes no further.
+var errAnswered = errors.New("answered")
+
+// closeAmbiguous ends the connection after a request whose framing an earlier
+// server could have read differently. net/http forgets a Content-Length beside
+// Transfer-Encoding, and a Transfer-Encoding in HTTP/1.0, before anyone can see
+// them; RFC 9112 section 6.1 asks that the connection be closed then, so that
+// what follows on it is never taken for a request.
+func closeAmbiguous(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// checkHead refuses heads that are too large.
+func (p *pipeline) checkHead(q *request) error {
+	size := 0
+	for name, values := range q.r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + 4
+		}
+	}
+	if size > maxHead {
+		return fault.New(fault.HeadersTooLarge, "The header fields of the request are too large.")
+	}
+	return nil
+}
+
+// answerOrigin tells a browser whether a page of another origin may read the
+// answer, whatever it will be.
+func (p *pipeline) answerOrigin(q *request) error {
+	p.cors.answer(q.w.Header(), q.r.Header)
+	return nil
+}
+
+// noRoute answers a request that no route is for. OPTIONS is the gateway's to
+// answer (S-P10) wherever there is a path.
+func (p *pipeline) noRoute(q *request, allow string) error {
+	if allow == "" {
+		return fault.New(fault.RouteNotFound, "There is no route for this path.")
+	}
+	q.w.Header().Set("Allow", allow)
+	if q.r.Method != http.MethodOptions {
+		return fault.New(fault.MethodNotAllowed, "This path does not answer to this method.")
+	}
+	if q.path != route.AnyTarget {
+		p.cors.preflight(q.w.Header(), q.r.Header, allow)
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return errAnswered
+}
+
+// limitAddress counts the request against a limit by address. A limit by user
+// counts by address, too, where nobody needs to be signed in.
+func (p *pipeline) limitAddress(q *request) error {
+	l := q.route.RateLimit
+	if l == nil || l.By != route.LimitByIP {
+		return nil
+	}
+	return p.count(q, limit.AddressKey(q.route.Name, q.origin.Client))
+}
+
+// limitUser counts the request against a limit by user.
+func (p *pipeline) limitUser(q *request) error {
+	l := q.route.RateLimit
+	switch {
+	case l == nil || l.By != route.LimitByUser:
+		return nil
+	case q.claims == nil:
+		return p.count(q, limit.AddressKey(q.route.Name, q.origin.Client))
+	}
+	return p.count(q, limit.UserKey(q.route.Name, q.claims.Subject))
+}
+
+func (p *pipeline) count(q *request, key string) error {
+	l := q.route.RateLimit
+	result := p.limiter.Allow(q.r.Context(), key, limit.Rule{Requests: l.Requests, Per: l.Per})
+	result.WriteHeader(q.w.Header())
+	if result.Allowed {
+		return nil
+	}
+	p.metrics.limited.WithLabelValues(q.route.Name, string(l.By)).Inc()
+	err := fault.New(fault.RateLimited, "There were too many requests; try again later.")
+	err.RetryAfter = result.RetryAfter
+	return err
+}

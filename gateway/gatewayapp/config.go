@@ -1,0 +1,191 @@
+package gatewayapp
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"gatehouse.internal/gateway/internal/access"
+	"gatehouse.internal/gateway/internal/upstream"
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/revocation"
+)
+
+// EnvPrefix begins the names of the gateway's own variables.
+const EnvPrefix = "GATEWAY_"
+
+// Config is the gateway's settings, from the environment or filled in by a
+// program that embeds it.
+type Config struct {
+	Addr    string `env:"GATEWAY_ADDR" envDefault:":8080"`     // for requests
+	OpsAddr string `env:"GATEWAY_OPS_ADDR" envDefault:":9080"` // for health and metrics
+	NodeID  string `env:"GATEWAY_NODE_ID"`                     // unique among the nodes; made from the host's name if empty
+
+	Routes  []string `env:"GATEWAY_ROUTES"`   // files and folders of routes beside the built-in ones
+	AuthURL []string `env:"GATEWAY_AUTH_URL"` // of the auth-service's replicas
+	UserURL []string `env:"GATEWAY_USER_URL"` // of the user-service's replicas
+	JWKSURL []string `env:"GATEWAY_JWKS_URL"` // the auth-service's if empty
+
+	Issuer   string `env:"GATEWAY_ISSUER"`   // iss of access tokens
+	Audience string `env:"GATEWAY_AUDIENCE"` // aud of access tokens
+
+	TrustedProxies  []netip.Prefix `env:"GATEWAY_TRUSTED_PROXIES"`                   // that may tell for whom they ask
+	AllowedOrigins  []string       `env:"GATEWAY_ALLOWED_ORIGINS"`                   // whose pages may call with credentials
+	CredentialLimit int            `env:"GATEWAY_CREDENTIAL_LIMIT" envDefault:"100"` // per address and 15 minutes; 0 is none
+	TLSCert         string         `env:"GATEWAY_TLS_CERT"`
+	TLSKey          string         `env:"GATEWAY_TLS_KEY"`
+	Profiling       bool           `env:"GATEWAY_PROFILING"` // pprof on the ops address
+
+	NATS        bus.Config
+	RedisURL    string `env:"REDIS_URL"`
+	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"gatehouse"`
+
+	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	OTLPEndpoint string     `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+}
+
+// Validate returns every problem of the settings.
+func (c *Config) Validate() error {
+	problems := []error{
+		checkAddr("GATEWAY_ADDR", c.Addr),
+		checkAddr("GATEWAY_OPS_ADDR", c.OpsAddr),
+		checkNode(c.NodeID),
+		checkTargets("GATEWAY_AUTH_URL", c.AuthURL),
+		checkTargets("GATEWAY_USER_URL", c.UserURL),
+		required("GATEWAY_ISSUER", c.Issuer),
+		required("GATEWAY_AUDIENCE", c.Audience),
+		checkLimit(c.CredentialLimit),
+		checkTLS(c.TLSCert, c.TLSKey),
+		required("NATS_URL", c.NATS.URL),
+		checkRedis(c.RedisURL),
+	}
+	for _, address := range c.JWKSURL {
+		problems = append(problems, checkURL("GATEWAY_JWKS_URL", address))
+	}
+	if _, err := access.NewOrigins(c.AllowedOrigins...); err != nil {
+		problems = append(problems, fmt.Errorf("GATEWAY_ALLOWED_ORIGINS: %w", err))
+	}
+	if c.OTLPEndpoint != "" {
+		problems = append(problems, checkURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint))
+	}
+	if strings.ContainsAny(c.NATS.Prefix, " *>\t\r\n") {
+		problems = append(problems, errors.New("NATS_PREFIX: must be the beginning of a subject, without wildcards and spaces"))
+	}
+	return errors.Join(problems...)
+}
+
+// complete fills in what may be left open.
+func (c *Config) complete() {
+	c.RedisPrefix = cmp.Or(c.RedisPrefix, contract.DefaultPrefix)
+	c.NATS.Prefix = cmp.Or(c.NATS.Prefix, contract.DefaultPrefix)
+	if c.NodeID == "" {
+		c.NodeID = newNodeID()
+	}
+	if len(c.JWKSURL) == 0 {
+		for _, address := range c.AuthURL {
+			c.JWKSURL = append(c.JWKSURL, strings.TrimRight(address, "/")+"/.well-known/jwks.json")
+		}
+	}
+	c.NATS.Name = "gateway " + c.NodeID
+}
+
+// newNodeID is the host's name and something random, since several nodes can
+// run on a host, and a node that starts again is another one.
+func newNodeID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	host, _, _ = strings.Cut(host, ".")
+	name := strings.Map(func(r rune) rune {
+		if nodeRune(r) {
+			return r
+		}
+		return '-'
+	}, host)
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return name[:min(len(name), 40)] + "-" + hex.EncodeToString(random)
+}
+
+func nodeRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// checkNode refuses an id that cannot be part of a subject or of Via.
+func checkNode(id string) error {
+	if len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return !nodeRune(r) }) {
+		return errors.New("GATEWAY_NODE_ID: must have at most 64 letters, digits, dashes and underscores")
+	}
+	return nil
+}
+
+func required(name, value string) error {
+	if strings.TrimSpace(value) == "" {
+		return fmt.Errorf("%s: is needed and not set", name)
+	}
+	return nil
+}
+
+// checkAddr refuses what cannot be listened on.
+func checkAddr(name, addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("%s: %q is not an address such as :8080 or 127.0.0.1:8080", name, addr)
+	}
+	return nil
+}
+
+// checkTargets refuses what cannot be proxied to.
+func checkTargets(name string, targets []string) error {
+	if len(targets) == 0 {
+		return required(name, "")
+	}
+	for _, target := range targets {
+		if _, err := upstream.ParseTarget(target); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// checkURL refuses what is not the URL of an HTTP server.
+func checkURL(name, address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s: must be a URL such as http://auth-service:8081", name)
+	}
+	return nil
+}
+
+func checkLimit(n int) error {
+	if n < 0 || n > 1_000_000 {
+		return fmt.Errorf("GATEWAY_CREDENTIAL_LIMIT: %d is not within 0 (none) and 1000000", n)
+	}
+	return nil
+}
+
+func checkTLS(cert, key string) error {
+	if (cert == "") != (key == "") {
+		return errors.New("GATEWAY_TLS_CERT, GATEWAY_TLS_KEY: set both or neither")
+	}
+	return nil
+}
+
+func checkRedis(address string) error {
+	if err := required("REDIS_URL", address); err != nil {
+		return err
+	}
+	if _, err := revocation.RedisOptions(address); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	return nil
+}

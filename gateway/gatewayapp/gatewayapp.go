@@ -1,0 +1,220 @@
+// Package gatewayapp is the gateway as a program: it reads the settings, puts
+// the parts together and runs them. The order in which a request is checked is
+// in pipeline.go.
+//
+// It promises that New returns with both addresses taken, that the gateway is
+// not ready before it knows the issuer's keys and all revocations, and that Run
+// stops as soon as it is told: not ready first, then the long-lived answers,
+// then the requests under way. It refuses settings and route files that cannot
+// work, all problems of them at once.
+package gatewayapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gatehouse.internal/gateway/internal/access"
+	"gatehouse.internal/gateway/internal/limit"
+	"gatehouse.internal/gateway/internal/proxy"
+	"gatehouse.internal/gateway/internal/routefile"
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/httpx"
+	"gatehouse.internal/shared/lifecycle"
+	"gatehouse.internal/shared/revocation"
+	"gatehouse.internal/shared/token"
+)
+
+// App is a gateway, ready to run.
+type App struct {
+	cfg      Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	metrics  *metrics
+
+	bus      *bus.Bus
+	redis    io.Closer
+	limiter  *limit.Limiter
+	keys     *token.RemoteKeys
+	watch    *keyWatch
+	checker  *revocation.Checker
+	streams  *proxy.Streams
+	backends *backends
+	routes   *routefile.Loader
+	health   *httpx.Health
+	server   *httpx.Server
+	ops      *httpx.Server
+}
+
+// New takes both addresses and reads the routes. The broker, Redis and all
+// services may be away still. Whoever calls New must call Run, which gives
+// everything back.
+func New(_ context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.complete()
+	a := &App{cfg: cfg, log: log.With("node", cfg.NodeID), health: new(httpx.Health), registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = newMetrics(a.registry)
+	for _, open := range []func() error{a.openTokens, a.openRevocations, a.openRoutes, a.listen} {
+		if err := open(); err != nil {
+			return nil, errors.Join(err, a.close())
+		}
+	}
+	return a, nil
+}
+
+// openTokens makes what judges access tokens.
+func (a *App) openTokens() (err error) {
+	if a.bus, err = bus.Connect(a.cfg.NATS, a.log); err != nil {
+		return err
+	}
+	a.keys = token.NewRemoteKeys(token.RemoteKeysConfig{URLs: a.cfg.JWKSURL, Now: time.Now, Log: a.log})
+	a.watch = newKeyWatch(a.bus, a.keys, a.log)
+	return nil
+}
+
+// openRevocations makes what knows of revocations.
+func (a *App) openRevocations() error {
+	client, err := revocation.NewRedisClient(a.cfg.RedisURL)
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	a.redis = client
+	view := revocation.NewView(a.cfg.NodeID, a.keys, time.Now)
+	a.checker = &revocation.Checker{
+		View:    view,
+		Second:  revocation.NewRedis(client, a.cfg.RedisPrefix, a.keys, time.Now),
+		Metrics: revocation.NewMetrics(a.registry, view),
+	}
+	a.streams = &proxy.Streams{Revocations: a.checker, Leeway: token.DefaultLeeway, Now: time.Now}
+	a.limiter, err = limit.New(limit.Config{URL: a.cfg.RedisURL, Prefix: a.cfg.RedisPrefix, Now: time.Now, Log: a.log})
+	return err
+}
+
+// openRoutes reads the route files.
+func (a *App) openRoutes() (err error) {
+	a.backends = newBackends(&backends{
+		streams: a.streams, pseudonym: proxy.Pseudonym(a.cfg.NodeID), metrics: a.metrics, log: a.log,
+	})
+	a.registry.MustRegister(newTargetStates(a.backends))
+	a.routes, err = routefile.Open(routefile.Config{
+		Paths: a.cfg.Routes, Apply: a.backends.apply, Log: a.log,
+		Settings: routefile.Settings{AuthTargets: a.cfg.AuthURL, UserTargets: a.cfg.UserURL, CredentialLimit: a.cfg.CredentialLimit},
+	})
+	return err
+}
+
+// listen takes both addresses.
+func (a *App) listen() error {
+	handler, err := a.handler()
+	if err != nil {
+		return err
+	}
+	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), httpx.WithTLS(a.cfg.TLSCert, a.cfg.TLSKey))
+	if err != nil {
+		return err
+	}
+	a.health.Add("keys", a.keys.Ready)
+	a.health.Add("revocations", a.checker.Ready)
+	a.ops, err = httpx.Listen("ops", a.cfg.OpsAddr, httpx.OpsHandler(a.health, a.registry, a.cfg.Profiling), httpx.WithLog(a.log))
+	return err
+}
+
+// handler makes the pipeline and what is around it.
+func (a *App) handler() (*echo.Echo, error) {
+	verifier, err := token.NewVerifier(token.Settings{Issuer: a.cfg.Issuer, Audience: a.cfg.Audience}, countedKeys{a.keys, a.metrics}, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	origins, err := access.NewOrigins(a.cfg.AllowedOrigins...)
+	if err != nil {
+		return nil, fmt.Errorf("GATEWAY_ALLOWED_ORIGINS: %w", err)
+	}
+	p := &pipeline{
+		backends: a.backends,
+		gate: &access.Gate{
+			Tokens:      &tokens{cache: token.NewCache(verifier, verifiedTokens), metrics: a.metrics},
+			Revocations: a.checker,
+			Origins:     origins,
+		},
+		limiter: a.limiter,
+		trust:   a.cfg.TrustedProxies,
+		cors:    cors{origins: origins, any: len(a.cfg.AllowedOrigins) > 0},
+		metrics: a.metrics,
+		own:     ownAnswers(a.backends),
+	}
+	e := httpx.New(httpx.Options{
+		Log: a.log, Service: "gateway", MaxBody: -1, TrustedProxies: a.cfg.TrustedProxies, Registry: a.registry, TrustRequestID: true,
+	})
+	e.Pre(p.middleware)
+	return e, nil
+}
+
+// Run serves until ctx ends or a part fails, and then gives everything back.
+func (a *App) Run(ctx context.Context) error {
+	follower := &revocation.Follower{
+		View: a.checker.View, Bus: a.bus, Log: a.log, Metrics: a.checker.Metrics, Now: time.Now,
+		Address: a.Addr(), Version: version(), KeysStale: a.watch.stale,
+	}
+	err := lifecycle.Run(ctx, a.log, // stopped in reverse order
+		lifecycle.Part{Name: "keys", Run: a.keys.Run},
+		lifecycle.Part{Name: "key watch", Run: a.watch.run},
+		lifecycle.Part{Name: "revocations", Run: follower.Run},
+		lifecycle.Part{Name: "routes", Run: a.routes.Run},
+		a.ops.Part(),
+		a.server.Part(),
+		lifecycle.Part{Name: "streams", Run: a.streams.Run},
+		lifecycle.Part{Name: "readiness", Run: a.drain},
+	)
+	return errors.Join(err, a.close())
+}
+
+// drain has the gateway not ready as soon as it is asked to stop.
+func (a *App) drain(ctx context.Context) error {
+	<-ctx.Done()
+	a.health.Drain()
+	return nil
+}
+
+// close gives back what was opened, the outermost first.
+func (a *App) close() error {
+	var problems []error
+	for _, server := range []*httpx.Server{a.server, a.ops} {
+		if server != nil {
+			problems = append(problems, server.Close())
+		}
+	}
+	if a.backends != nil {
+		a.backends.close()
+	}
+	if a.limiter != nil {
+		problems = append(problems, a.limiter.Close())
+	}
+	if a.redis != nil {
+		problems = append(problems, a.redis.Close())
+	}
+	if a.bus != nil {
+		a.bus.Close()
+	}
+	return errors.Join(problems...)
+}
+
+// Addr is where requests are answered.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// OpsAddr is where health and metrics are.
+func (a *App) OpsAddr() string { return a.ops.Addr() }
+
+// Ready is nil if the gateway can decide about requests.
+func (a *App) Ready(ctx context.Context) error {
+	return errors.Join(a.keys.Ready(ctx), a.checker.Ready(ctx))
+}

@@ -1,0 +1,105 @@
+package gatewayapp
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse.internal/shared/fault"
+)
+
+// metrics are the gateway's own figures. Requests by route and status are
+// counted by shared/httpx, the view's by shared/revocation.
+type metrics struct {
+	refusals *prometheus.CounterVec
+	limited  *prometheus.CounterVec
+	upstream *prometheus.HistogramVec
+	failures *prometheus.CounterVec
+
+	good       atomic.Uint64 // tokens
+	signatures atomic.Uint64 // checked
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	m := &metrics{
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_refusals_total", Help: "Requests the gateway answered with a problem document, by its code.",
+		}, []string{"route", "code"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_rate_limited_total", Help: "Requests over a rate limit.",
+		}, []string{"route", "by"}),
+		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gatehouse_gateway_upstream_seconds", Help: "Time until an upstream began its answer.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"upstream", "class"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_upstream_failures_total", Help: "Calls to which an upstream gave no answer.",
+		}, []string{"upstream"}),
+	}
+	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures,
+		counter("gatehouse_gateway_tokens_good_total", "Access tokens found good.", &m.good),
+		counter("gatehouse_gateway_signature_checks_total", "Signatures checked; the other good tokens were found in the cache.", &m.signatures))
+	return m
+}
+
+func counter(name, help string, n *atomic.Uint64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(n.Load()) })
+}
+
+// upstreamAnswered is told of every attempt to call an upstream.
+func (m *metrics) upstreamAnswered(upstream string, status int, took time.Duration) {
+	if status == 0 {
+		m.failures.WithLabelValues(upstream).Inc()
+		return
+	}
+	m.upstream.WithLabelValues(upstream, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+}
+
+func (m *metrics) refused(route string, kind fault.Kind) {
+	m.refusals.WithLabelValues(route, string(kind)).Inc()
+}
+
+// targetStates exports how the targets of the upstreams fare. They come and go
+// with the route files, so they are looked up at every scrape.
+type targetStates struct {
+	backends          *backends
+	healthy, inFlight *prometheus.Desc
+}
+
+func newTargetStates(b *backends) *targetStates {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("gatehouse_gateway_target_"+name, help, []string{"upstream", "target"}, nil)
+	}
+	return &targetStates{
+		backends: b,
+		healthy:  desc("healthy", "1 if the target is fit to get requests."),
+		inFlight: desc("in_flight", "Calls under way."),
+	}
+}
+
+// Describe sends the descriptions of what Collect sends.
+func (t *targetStates) Describe(out chan<- *prometheus.Desc) {
+	out <- t.healthy
+	out <- t.inFlight
+}
+
+// Collect sends the present figures.
+func (t *targetStates) Collect(out chan<- prometheus.Metric) {
+	for name, states := range t.backends.states() {
+		seen := map[string]bool{}
+		for _, s := range states {
+			if seen[s.URL] { // the same target may be listed twice
+				continue
+			}
+			seen[s.URL] = true
+			healthy := 0.0
+			if s.Healthy && !s.Ejected {
+				healthy = 1
+			}
+			out <- prometheus.MustNewConstMetric(t.healthy, prometheus.GaugeValue, healthy, name, s.URL)
+			out <- prometheus.MustNewConstMetric(t.inFlight, prometheus.GaugeValue, float64(s.InFlight), name, s.URL)
+		}
+	}
+}
