@@ -1,0 +1,159 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gatehouse.internal/auth-service/internal/keys"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/token"
+)
+
+func TestManager_Rotate(t *testing.T) {
+	w := newWorld()
+	m := w.open(t)
+	first, second := kid(t, m, keys.StateActive), kid(t, m, keys.StateNext)
+	raw := w.sign(t, m)
+	generation := m.Generation()
+	record, err := m.Rotate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.KeyID != second || record.State != keys.StateActive || !record.ActivatedAt.Equal(w.now()) {
+		t.Errorf("got %+v, want the key that was next, active from now", record)
+	}
+	if kid(t, m, keys.StateRetiring) != first || kid(t, m, keys.StateNext) == second {
+		t.Errorf("states are %v", states(m, contract.KeyUseSignature))
+	}
+	if m.Generation() <= generation || w.changed.Load() != 2 {
+		t.Errorf("generation %d after %d, told %d times", m.Generation(), generation, w.changed.Load())
+	}
+	if claims, err := w.verify(t, m, w.sign(t, m)); err != nil || claims.KeyID != second {
+		t.Errorf("signed with %v (%v), want %s", claims, err, second)
+	}
+	if _, err := w.verify(t, m, raw); err != nil {
+		t.Errorf("a token of the old key: %v", err)
+	}
+}
+
+func TestManager_S_T20_OldKeysVerifyUntilTheirLastTokenIsGone(t *testing.T) {
+	w := newWorld()
+	m := w.open(t)
+	first := kid(t, m, keys.StateActive)
+	if _, err := m.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tend := func() { w.open(t) } // another replica's start does what Run does
+	w.move(life + token.DefaultLeeway + keys.SetCacheTime)
+	tend()
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(m, contract.KeyUseSignature)[first]; got != keys.StateRetiring {
+		t.Errorf("after its last token and the caches' time it is %s, want retiring", got)
+	}
+	w.move(time.Minute)
+	tend()
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(m, contract.KeyUseSignature)[first]; got != keys.StateRetired {
+		t.Errorf("a minute later it is %s, want retired", got)
+	}
+	if _, there := published(m)[first]; there {
+		t.Error("a retired key is published")
+	}
+	stored, err := w.store.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range stored {
+		if (len(r.Sealed) == 0) != (r.KeyID == first) {
+			t.Errorf("key %s, %s, has %d sealed bytes", r.KeyID, r.State, len(r.Sealed))
+		}
+	}
+}
+
+func TestManager_TwoReplicasRotatingAtOnceRotateOnce(t *testing.T) {
+	w := newWorld()
+	slow := &slowStore{Store: w.store, both: make(chan struct{}), entered: make(chan struct{}, 2)}
+	a := w.open(t, func(o *keys.Options) { o.Store = slow })
+	b := w.open(t, func(o *keys.Options) { o.Store = slow })
+	second := kid(t, a, keys.StateNext)
+	slow.hold.Store(true)
+	var wg sync.WaitGroup
+	for _, m := range []*keys.Manager{a, b} {
+		wg.Go(func() {
+			r, err := m.Rotate(t.Context())
+			if err != nil || r.KeyID != second {
+				t.Errorf("got %s (%v), want %s", r.KeyID, err, second)
+			}
+		})
+	}
+	<-slow.entered
+	<-slow.entered // both have decided on what they saw
+	close(slow.both)
+	wg.Wait()
+	if err := errors.Join(a.Reload(t.Context()), b.Reload(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a.List(t.Context()), b.List(t.Context())); diff != "" || len(states(a, contract.KeyUseSignature)) != 3 {
+		t.Errorf("want three signing keys on both, got %v; differ:\n%s", states(a, contract.KeyUseSignature), diff)
+	}
+}
+
+// slowStore lets saves in only when both callers have come.
+type slowStore struct {
+	keys.Store
+	hold    atomic.Bool
+	entered chan struct{}
+	both    chan struct{}
+}
+
+func (s *slowStore) SaveKeys(ctx context.Context, decide func([]keys.Record) ([]keys.Record, error)) error {
+	if s.hold.Load() {
+		s.entered <- struct{}{}
+		<-s.both
+	}
+	return s.Store.SaveKeys(ctx, decide)
+}
+
+func TestManager_TwoReplicasStartingAtOnceMakeOneSetOfKeys(t *testing.T) {
+	w := newWorld()
+	slow := &slowStore{Store: w.store, both: make(chan struct{}), entered: make(chan struct{}, 2)}
+	slow.hold.Store(true)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { w.open(t, func(o *keys.Options) { o.Store = slow }) })
+	}
+	<-slow.entered
+	<-slow.entered
+	close(slow.both)
+	wg.Wait()
+	if got := len(w.open(t).List(t.Context())); got != 3 {
+		t.Errorf("%d keys, want 3", got)
+	}
+}
+
+func TestManager_ReplicasLearnByReload(t *testing.T) {
+	w := newWorld()
+	a, b := w.open(t), w.open(t)
+	if _, err := a.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a.Set(t.Context()), b.Set(t.Context())); diff != "" {
+		t.Errorf("sets differ (-a +b):\n%s", diff)
+	}
+	if _, err := w.verify(t, a, w.sign(t, b)); err != nil {
+		t.Error(err)
+	}
+}
