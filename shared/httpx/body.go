@@ -17,8 +17,8 @@ const DefaultMaxBody = 1 << 20
 // client that is still writing it gets to see the answer instead of a reset
 // connection; and for how long of one that nobody wanted.
 const (
-	drainBytes = 256 << 10
-	drainTime  = time.Second
+	drainBytes = 8 << 20
+	drainTime  = 2 * time.Second
 	restTime   = 3 * time.Second
 )
 

@@ -139,6 +139,20 @@ func TestBody_limit_on_the_wire(t *testing.T) {
 	}
 }
 
+func TestBody_a_client_that_writes_all_before_it_reads_gets_the_answer(t *testing.T) {
+	conn := dial(t, serve(t))
+	const size = 4 << 20
+	if _, err := fmt.Fprintf(conn, "POST /bind HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, strings.Repeat("a", size)); err != nil {
+		t.Fatalf("the server hung up on the writer: %v", err)
+	}
+	if answer, _ := answerOn(t, conn); answer.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("got %d", answer.StatusCode)
+	}
+}
+
 func isTimeout(err error) bool {
 	network, ok := errors.AsType[net.Error](err)
 	return ok && network.Timeout()

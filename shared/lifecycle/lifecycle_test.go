@@ -32,7 +32,7 @@ func (d *diary) part(name string, takes time.Duration, err error) lifecycle.Part
 	return lifecycle.Part{Name: name, Run: func(ctx context.Context) error {
 		<-ctx.Done()
 		d.note(name + " stopping")
-		time.Sleep(takes)
+		<-time.After(takes)
 		d.note(name + " stopped")
 		return err
 	}}
@@ -132,7 +132,7 @@ func TestRun_does_not_wait_for_ever(t *testing.T) {
 				if elapsed != time.Second+c.want {
 					t.Errorf("it took %v, want %v", elapsed, time.Second+c.want)
 				}
-				time.Sleep(time.Hour) // virtual: lets the stuck part end inside the bubble
+				<-time.After(time.Hour) // virtual: lets the stuck part end inside the bubble
 				d.mu.Lock()
 				defer d.mu.Unlock()
 				if want := []string{"stuck stopping", "store stopping", "store stopped", "stuck stopped"}; !slices.Equal(d.entries, want) {
@@ -161,7 +161,7 @@ func TestRun_parts_see_the_values_of_the_context_but_not_its_end(t *testing.T) {
 		}}
 		http := lifecycle.Part{Name: "http", Run: func(ctx context.Context) error {
 			<-ctx.Done()
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			liveWhileDraining = storeCtx.Err() == nil
 			return nil
 		}}
