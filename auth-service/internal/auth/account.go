@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
@@ -134,39 +133,3 @@ func (w *work) confirmed(ctx context.Context, hash string) (User, Session, error
 	}
 	return u, s, nil
 }
-
-// Sessions lists the caller's live sessions, newest first.
-func (s *Service) Sessions(ctx context.Context, c Caller, p PageRequest) (Page[SessionInfo], error) {
-	u, _, err := s.self(ctx, c)
-	if err != nil {
-		return Page[SessionInfo]{}, err
-	}
-	return s.listSessions(ctx, c, u.ID, p)
-}
-
-func (s *Service) listSessions(ctx context.Context, c Caller, userID string, p PageRequest) (Page[SessionInfo], error) {
-	limit, err := p.limit()
-	if err != nil {
-		return Page[SessionInfo]{}, err
-	}
-	after, err := openCursor(p.Cursor)
-	if err != nil {
-		return Page[SessionInfo]{}, err
-	}
-	found, err := s.store.LiveSessions(ctx, LiveQuery{UserID: userID, At: s.now(), After: after.id, Limit: limit + 1})
-	if err != nil {
-		return Page[SessionInfo]{}, fmt.Errorf("list sessions: %w", err)
-	}
-	page := cut(found, limit, func(x Session) cursor { return cursor{id: x.ID} })
-	out := Page[SessionInfo]{Next: page.Next, Items: make([]SessionInfo, 0, len(page.Items))}
-	for _, x := range page.Items {
-		out.Items = append(out.Items, SessionInfo{
-			ID: x.ID, Current: c.Claims != nil && x.ID == c.Claims.SessionID, CreatedAt: x.CreatedAt,
-			LastSeenAt: x.LastSeenAt, ExpiresAt: x.IdleExpiresAt, Address: x.Address, UserAgent: x.UserAgent,
-		})
-	}
-	return out, nil
-}
-
-// stamp is how letters tell a time.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

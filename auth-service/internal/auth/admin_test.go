@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,13 +237,15 @@ func TestNew_tellsEveryProblemAtOnce(t *testing.T) {
 // pruneCounter has so much to delete that it takes two rounds.
 type pruneCounter struct {
 	auth.Store
-	calls int
-	err   error
+	calls atomic.Int32
+	down  atomic.Bool
 }
 
 func (p *pruneCounter) Prune(_ context.Context, _ time.Time, limit int) (int, error) {
-	p.calls++
-	return limit * (p.calls % 2), p.err
+	if p.down.Load() {
+		return 0, errDown()
+	}
+	return limit * int(p.calls.Add(1)%2), nil
 }
 
 func TestRun_deletesWhatHasExpiredUntilItIsStopped(t *testing.T) {
@@ -258,10 +261,10 @@ func TestRun_deletesWhatHasExpiredUntilItIsStopped(t *testing.T) {
 		go func() { done <- s.Run(ctx) }()
 		time.Sleep(11 * time.Minute) // of the bubble's clock
 		synctest.Wait()
-		if store.calls != 4 {
-			t.Errorf("%d rounds in two visits, want 4", store.calls)
+		if got := store.calls.Load(); got != 4 {
+			t.Errorf("%d rounds in two visits, want 4", got)
 		}
-		store.err = errDown()
+		store.down.Store(true)
 		time.Sleep(10 * time.Minute)
 		stop()
 		if err := <-done; err != nil {

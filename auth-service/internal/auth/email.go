@@ -25,25 +25,6 @@ func (s *Service) VerifyEmail(ctx context.Context, c Caller, token string) error
 	return err
 }
 
-// takeToken uses a mail token up and returns it with its user, locked.
-func (w *work) takeToken(ctx context.Context, raw string, purposes ...string) (User, MailToken, error) {
-	u, t, err := openToken(ctx, w, raw, w.now, purposes...)
-	if err != nil {
-		return User{}, MailToken{}, err
-	}
-	if u, err = w.LockUser(ctx, u.ID); err != nil {
-		return User{}, MailToken{}, badToken(err)
-	}
-	taken, err := w.TakeMailToken(ctx, t.Hash)
-	if err != nil {
-		return User{}, MailToken{}, fmt.Errorf("take mail token: %w", err)
-	}
-	if !taken {
-		return User{}, MailToken{}, badToken(nil)
-	}
-	return u, t, nil
-}
-
 // verifyAddress marks the address as proven.
 func (w *work) verifyAddress(ctx context.Context, u User, address string) error {
 	if u.Email != address {

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -188,9 +189,10 @@ func TestRegister_refusesWhatIsNotFit(t *testing.T) {
 
 func fieldNames(err error) []string {
 	var names []string
-	f, _ := err.(*fault.Error) //nolint:errorlint // a test may be strict
-	for _, x := range f.Fields {
-		names = append(names, x.Field)
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		for _, x := range f.Fields {
+			names = append(names, x.Field)
+		}
 	}
 	return names
 }

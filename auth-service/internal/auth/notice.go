@@ -99,3 +99,6 @@ func (w *work) tellTaken(ctx context.Context, owner User) error {
 	}
 	return w.notice(ctx, owner, Mail{Template: MailAlreadyRegistered})
 }
+
+// stamp is how letters tell a time.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

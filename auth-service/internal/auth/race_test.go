@@ -1,7 +1,6 @@
 package auth_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,20 +43,20 @@ func (h *harness) chase(token string, got *gathered) error {
 func TestRefresh_F35_F36_I10_racingWithAKillLeavesNoSurvivor(t *testing.T) {
 	kills := map[string]func(h *harness, c, admin auth.Caller) (fresh *auth.Tokens, err error){
 		"logout": func(h *harness, c, _ auth.Caller) (*auth.Tokens, error) {
-			return nil, h.Logout(context.Background(), c)
+			return nil, h.Logout(h.t.Context(), c)
 		},
 		"logout everywhere": func(h *harness, c, _ auth.Caller) (*auth.Tokens, error) {
-			return nil, h.LogoutAll(context.Background(), c)
+			return nil, h.LogoutAll(h.t.Context(), c)
 		},
 		"password change": func(h *harness, c, _ auth.Caller) (*auth.Tokens, error) {
-			fresh, err := h.ChangePassword(context.Background(), c, goodPassword, otherPassword)
+			fresh, err := h.ChangePassword(h.t.Context(), c, goodPassword, otherPassword)
 			return &fresh, err
 		},
 		"lock": func(h *harness, c, admin auth.Caller) (*auth.Tokens, error) {
-			return nil, h.LockUser(context.Background(), admin, c.Claims.Subject)
+			return nil, h.LockUser(h.t.Context(), admin, c.Claims.Subject)
 		},
 		"deletion": func(h *harness, c, admin auth.Caller) (*auth.Tokens, error) {
-			return nil, h.DeleteUser(context.Background(), admin, c.Claims.Subject)
+			return nil, h.DeleteUser(h.t.Context(), admin, c.Claims.Subject)
 		},
 	}
 	testenv.EachDatabase(t, func(t *testing.T, url string) {
@@ -106,7 +105,7 @@ func TestLogin_F35_racingWithLogoutAllIsDeadOrLater(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				out, err := h.Login(context.Background(), stranger(), "ada@example.com", goodPassword)
+				out, err := h.Login(h.t.Context(), stranger(), "ada@example.com", goodPassword)
 				if err != nil {
 					t.Errorf("login: %v", err)
 				}
@@ -132,11 +131,11 @@ func TestLogin_F35_racingWithLogoutAllIsDeadOrLater(t *testing.T) {
 func TestAdministrators_theLastOneStaysWhoeverRaces(t *testing.T) {
 	acts := map[string]func(h *harness, c auth.Caller, id string) error{
 		"demote": func(h *harness, c auth.Caller, id string) error {
-			_, err := h.SetRoles(context.Background(), c, id, []string{contract.RoleUser})
+			_, err := h.SetRoles(h.t.Context(), c, id, []string{contract.RoleUser})
 			return err
 		},
-		"lock":   func(h *harness, c auth.Caller, id string) error { return h.LockUser(context.Background(), c, id) },
-		"delete": func(h *harness, c auth.Caller, id string) error { return h.DeleteUser(context.Background(), c, id) },
+		"lock":   func(h *harness, c auth.Caller, id string) error { return h.LockUser(h.t.Context(), c, id) },
+		"delete": func(h *harness, c auth.Caller, id string) error { return h.DeleteUser(h.t.Context(), c, id) },
 	}
 	testenv.EachDatabase(t, func(t *testing.T, url string) {
 		for name, act := range acts {
@@ -179,7 +178,7 @@ func TestRegister_aCrowdMakesOneAccount(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if err := h.Register(context.Background(), stranger(), auth.Registration{Email: "Ada@Example.com", Password: goodPassword}); err != nil {
+				if err := h.Register(h.t.Context(), stranger(), auth.Registration{Email: "Ada@Example.com", Password: goodPassword}); err != nil {
 					t.Errorf("register: %v", err)
 				}
 			})
@@ -207,7 +206,7 @@ func TestResetPassword_aTokenWorksOnceWhoeverRaces(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range errs {
 			wg.Go(func() {
-				errs[i] = h.ResetPassword(context.Background(), stranger(), token, fmt.Sprintf("%s %d", otherPassword, i))
+				errs[i] = h.ResetPassword(h.t.Context(), stranger(), token, fmt.Sprintf("%s %d", otherPassword, i))
 			})
 		}
 		wg.Wait()
