@@ -5,10 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/smtp"
 	"strings"
 	"testing"
+
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/embedded/testenv"
 )
 
 // start runs devtools and returns a function that reads a value from its log:
@@ -96,6 +100,32 @@ func TestRun_routes(t *testing.T) {
 	}
 }
 
+func TestRun_purge(t *testing.T) {
+	url, prefix := testenv.NATS(t)
+	b, err := bus.Connect(bus.Config{URL: url, Prefix: prefix, Name: "test"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, stream := range []bus.Stream{
+		{Name: b.Subjects().AccountStream(), Subjects: []string{b.Subjects().Accounts()}},
+		{Name: "ANOTHERS", Subjects: []string{"anothers.>"}},
+	} {
+		if err := b.EnsureStream(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run(t.Context(), []string{"purge", "-nats-url", url, "-nats-prefix", prefix}, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := b.StreamNames(t.Context()); err != nil || len(names) != 0 {
+		t.Errorf("left are %v, %v", names, err)
+	}
+	if _, _, err := b.LastInStream(t.Context(), "ANOTHERS", "anothers.x"); err != nil {
+		t.Errorf("the stream of another: %v", err)
+	}
+}
+
 func TestRun_refuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -105,6 +135,8 @@ func TestRun_refuses(t *testing.T) {
 		{"an unknown program", []string{"fax"}},
 		{"an unknown flag", []string{"echo", "-x"}},
 		{"an argument too many", []string{"echo", "now"}},
+		{"a purge of everything", []string{"purge", "-nats-url", "nats://127.0.0.1:1"}},
+		{"a purge of a broker that is away", []string{"purge", "-nats-url", "nats://127.0.0.1:1", "-nats-prefix", "x"}},
 		{"routes to nowhere", []string{"routes"}},
 		{"an address that is none", []string{"echo", "-addr", "nowhere"}},
 		{"a mailbox for everybody", []string{"mailbox", "-smtp-addr", "0.0.0.0:0"}},

@@ -4,7 +4,8 @@
 // It decides nothing about who may send or read, and is therefore for
 // development and tests alone. It promises to keep the newest letters in
 // memory, at most Capacity of them, and to lose them all when it stops. It
-// refuses letters over a megabyte and addresses outside the loopback range.
+// refuses letters over a megabyte and, unless it is told that a container's
+// network keeps strangers out, addresses outside the loopback range.
 package mailbox
 
 import (

@@ -22,6 +22,7 @@ const (
 
 // Sink is an SMTP server whose every letter goes into one mailbox.
 type Sink struct {
+	box      *Mailbox
 	listener net.Listener
 	server   *smtp.Server
 }
@@ -29,14 +30,24 @@ type Sink struct {
 // Listen opens an SMTP server on a loopback address ("127.0.0.1:0" picks a
 // port) for the mailbox. Now gives the time that letters are stamped with.
 func Listen(addr string, box *Mailbox, now func() time.Time, log *slog.Logger) (*Sink, error) {
+	sink, err := ListenPublic(addr, box, now, log)
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := sink.listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		return nil, errors.Join(
+			fmt.Errorf("listen for mail on %s: anybody could read the letters; use a loopback address", addr),
+			sink.listener.Close())
+	}
+	return sink, nil
+}
+
+// ListenPublic is Listen on any address, for a container, whose network decides
+// who can reach it.
+func ListenPublic(addr string, box *Mailbox, now func() time.Time, log *slog.Logger) (*Sink, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
-	}
-	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-		return nil, errors.Join(
-			fmt.Errorf("listen for mail on %s: anybody could read the letters; use a loopback address", addr),
-			listener.Close())
 	}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &session{box: box, now: now}, nil
@@ -48,12 +59,15 @@ func Listen(addr string, box *Mailbox, now func() time.Time, log *slog.Logger) (
 	server.WriteTimeout = ioTimeout
 	server.EnableSMTPUTF8 = true
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
-	return &Sink{listener: listener, server: server}, nil
+	return &Sink{box: box, listener: listener, server: server}, nil
 }
 
 // URL is the address for a service's mail setting, such as
 // "smtp://127.0.0.1:2525".
 func (s *Sink) URL() string { return "smtp://" + s.listener.Addr().String() }
+
+// Mailbox is where the letters go.
+func (s *Sink) Mailbox() *Mailbox { return s.box }
 
 // Run takes letters until ctx ends, and returns when no connection is left.
 func (s *Sink) Run(ctx context.Context) error {
