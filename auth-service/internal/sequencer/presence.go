@@ -25,6 +25,9 @@ const (
 type Presence struct {
 	now func() time.Time
 	log *slog.Logger
+	// arrived is called for a node that was not known: it waits for its first
+	// head and need not wait for the next period. It must not block.
+	arrived func()
 
 	mu      sync.Mutex
 	nodes   map[string]seenNode
@@ -61,6 +64,9 @@ func (p *Presence) Take(data []byte) {
 	}
 	before := p.nodes[r.Node].report
 	p.nodes[r.Node] = seenNode{r, now}
+	if before.Node == "" && p.arrived != nil {
+		p.arrived()
+	}
 	if before.Applied != r.Applied || before.Epoch != r.Epoch || before.Node == "" {
 		close(p.changed)
 		p.changed = make(chan struct{})

@@ -98,9 +98,10 @@ func (s *Sequencer) landed(ctx context.Context, f flight) error {
 	return f.landed(ctx)
 }
 
-// head publishes the head, unless one went out a moment ago.
+// head publishes the head, unless one went out a moment ago: then it is owed.
 func (s *Sequencer) head(ctx context.Context, current state, nonces map[string]string) error {
-	if s.Now().Sub(s.lastHead) < headSpacing {
+	s.headOwed = s.Now().Sub(s.lastHead) < headSpacing
+	if s.headOwed {
 		return nil
 	}
 	payload, err := json.Marshal(contract.Head{

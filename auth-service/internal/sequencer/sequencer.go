@@ -70,7 +70,8 @@ type Sequencer struct {
 	lastRound atomic.Int64 // Unix nanoseconds of the last whole round, of this or an older replica
 	flights   chan flight  // batches on their way into the stream
 	forced    atomic.Bool  // a round is wanted although an older replica is active
-	lastHead  time.Time    // these are the round's own
+	headOwed  bool         // these are the round's own
+	lastHead  time.Time
 	lastPrune time.Time
 	lastTry   time.Time
 }
@@ -85,6 +86,7 @@ func New(cfg Config) (*Sequencer, error) {
 		Config: cfg, id: id.String(), log: revocationLog{cfg.DB}, wake: make(chan struct{}, 1),
 		flights: make(chan flight, maxFlights), Presence: NewPresence(cfg.Now, cfg.Log),
 	}
+	s.Presence.arrived = s.poke
 	s.metrics = newMetrics(cfg.Registry, s)
 	if cfg.Redis != nil {
 		s.mirror = newMirror(s)
@@ -108,12 +110,18 @@ func (s *Sequencer) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(headPeriod)
 	defer ticker.Stop()
+	s.poke() // the first round need not wait
 	for {
+		var owed <-chan time.Time
+		if s.headOwed {
+			owed = time.After(headSpacing)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
 		case <-ticker.C:
+		case <-owed:
 		}
 		if !s.active() && !s.forced.Swap(false) {
 			continue
