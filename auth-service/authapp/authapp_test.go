@@ -154,8 +154,22 @@ func (r *running) login(email, password string) tokens {
 }
 
 func TestApp_walks_from_registration_to_logout_and_survives_a_restart(t *testing.T) {
-	mails := startMailbox(t)
-	cfg := settings(t, mails.url)
+	t.Run("embedded", func(t *testing.T) {
+		mails := startMailbox(t)
+		walk(t, mails, settings(t, mails.url))
+	})
+	t.Run("real", func(t *testing.T) {
+		mails := startMailbox(t)
+		cfg := settings(t, mails.url)
+		cfg.DatabaseURL = testenv.Postgres(t)
+		cfg.NATSURL, cfg.NATSPrefix = testenv.RealNATS(t)
+		cfg.RedisURL, cfg.RedisPrefix = testenv.RealRedis(t)
+		walk(t, mails, cfg)
+	})
+}
+
+func walk(t *testing.T, mails *mailbox, cfg authapp.Config) {
+	t.Helper()
 	app := start(t, cfg)
 	if !app.CreatedAdministrator() {
 		t.Error("the first start created no administrator")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -53,10 +54,15 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, testenv.SQLite(t))
+}
+
+func newWorldOn(t *testing.T, databaseURL string) *world {
+	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, log: &book{}}
 	log := httpx.Log(w.log, "debug")
 	var err error
-	if w.db, err = sqldb.Open(t.Context(), testenv.SQLite(t)); err != nil {
+	if w.db, err = sqldb.Open(t.Context(), databaseURL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.db.Close() })
@@ -310,7 +316,7 @@ type quickHasher struct{}
 
 func (quickHasher) Hash(_ context.Context, password string) (string, error) {
 	sum := sha256.Sum256([]byte(password))
-	return string(sum[:8]), nil
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func (h quickHasher) Matches(ctx context.Context, phc, password string) (bool, error) {
