@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -55,13 +56,17 @@ func (d *document) parse(content []byte) {
 	}
 }
 
-// syntax reports an error of the YAML parser at the line that it names.
+// syntax reports an error of the YAML parser at the line that it names. What
+// comes from its grammar, and not from its scanner, is counted from 0 there.
 func (d *document) syntax(err error) {
 	position := route.Position{File: d.file, Line: 1, Column: 1}
 	message := err.Error()
 	if parts := regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`).FindStringSubmatch(message); parts != nil {
 		if line, err := strconv.Atoi(parts[1]); err == nil {
 			position.Line = line
+			if strings.HasPrefix(parts[2], "did not find expected") || strings.HasPrefix(parts[2], "found a tab") {
+				position.Line++
+			}
 		}
 		message = parts[2]
 	}

@@ -120,7 +120,7 @@ func (d *document) list(into *[]string, at route.Places, field string) setter {
 			place := route.Place{Position: d.position(item)}
 			if wrong := text(&s)(item); wrong != "" {
 				d.report(item, "%s: item %d is %s", field, i+1, wrong)
-				whole = false
+				whole, place.Broken = false, true
 			}
 			at[route.ItemName(field, i)] = place
 			*into = append(*into, s)
