@@ -168,4 +168,3 @@ func (f *faultyStore) Session(ctx context.Context, id string) (auth.Session, err
 	}
 	return f.Store.Session(ctx, id)
 }
-

@@ -48,6 +48,9 @@ func (s *Service) Register(ctx context.Context, c Caller, r Registration) error 
 // registerAgain tells the owner of an address that somebody registered it.
 func (w *work) registerAgain(ctx context.Context, email string) error {
 	owner, err := w.UserByEmail(ctx, email)
+	if fault.Is(err, fault.NotFound) { // gone at this very moment
+		return fault.Wrap(fault.Conflict, "The address is being given up; try again.", err)
+	}
 	if err != nil {
 		return fmt.Errorf("find owner of address: %w", err)
 	}
