@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -381,4 +382,35 @@ func eventually(t testing.TB, what string, within time.Duration, condition func(
 			t.Fatalf("not within %v: %s", within, what)
 		}
 	}
+}
+
+// rawGet sends a path as it is, which net/http's client would not, and gives
+// the status of the answer.
+func rawGet(t testing.TB, d *deployment, path, token string) int {
+	t.Helper()
+	host := strings.TrimPrefix(d.urls[0], "http://")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // only read from
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", path, host, token); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return errStatus(t, response)
+}
+
+func errStatus(t testing.TB, response *http.Response) int {
+	t.Helper()
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode
 }
