@@ -3,6 +3,7 @@ package token_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,17 @@ func TestCache_ChecksASignatureOnce(t *testing.T) {
 	}
 	if got := keys.lookups.Load(); got != 1 {
 		t.Errorf("the signature was checked %d times, want once", got)
+	}
+}
+
+func TestVerifier_S_T4_LongKidsAreNotLookedFor(t *testing.T) {
+	cache, issuer, keys, _ := newCache(t, 100)
+	for length, want := range map[int]int64{128: 1, 129: 0, 4000: 0} {
+		keys.lookups.Store(0)
+		mustRefuse(t, cache, head("kid", strings.Repeat("k", length))(newMint(issuer, noon())), fault.TokenInvalid)
+		if got := keys.lookups.Load(); got != want {
+			t.Errorf("a kid of %d bytes made %d look-ups, want %d", length, got, want)
+		}
 	}
 }
 

@@ -281,6 +281,58 @@ func TestRemoteKeys_GenerationGrowsWithTheSet(t *testing.T) {
 	}
 }
 
+func TestRemoteKeys_GenerationGrowsWithAChangeOfUse(t *testing.T) {
+	issuer, wire := tokentest.New(t, token.AlgEdDSA), &issuers{}
+	second := tokentest.JWK(issuer.EventKey.Public(), issuer.EventKeyID, "sig")
+	keys := newRemote(wire, "a")
+	for i, use := range []string{"sig", "gatehouse-events", "gatehouse-events", "sig"} {
+		second.Use = use
+		set := setOf(tokentest.JWK(issuer.Key.Public(), issuer.KeyID, "sig"), second)
+		wire.set("a", says(http.StatusOK, string(set)))
+		if err := keys.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := keys.Generation(), []uint64{1, 2, 2, 3}[i]; got != want {
+			t.Errorf("step %d: generation %d, want %d", i, got, want)
+		}
+	}
+}
+
+// endless is a body without end, which notes how much of it was read.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += int64(len(p))
+	if e.read > 1<<24 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+// roundTrip answers requests by a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestRemoteKeys_F34_AnEndlessAnswerIsReadNoFurtherThanItsBound(t *testing.T) {
+	body := &endless{}
+	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: body, Request: r}, nil
+	})}
+	keys := token.NewRemoteKeys(token.RemoteKeysConfig{URLs: []string{"http://a"}, Client: client})
+	if err := keys.Refresh(t.Context()); err == nil {
+		t.Error("an endless answer is no error")
+	}
+	if body.read > 2*token.MaxSetBytes {
+		t.Errorf("%d bytes were read, want about %d", body.read, token.MaxSetBytes)
+	}
+}
+
 func TestRemoteKeys_RefreshDoesNotCountAnAnswerFromBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, next, wire := tokentest.New(t, token.AlgEdDSA), tokentest.New(t, token.AlgEdDSA), &issuers{}

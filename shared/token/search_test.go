@@ -132,9 +132,13 @@ func TestRemoteKeys_ALookEndsForAllThoughItsFirstRequestWent(t *testing.T) {
 		keys, _, wire := ready(t)
 		next := tokentest.New(t, token.AlgEdDSA)
 		release := make(chan struct{})
-		wire.set("a", func(*http.Request) (int, string, error) {
-			<-release
-			return 200, string(next.JWKS()), nil
+		wire.set("a", func(r *http.Request) (int, string, error) {
+			select {
+			case <-release:
+				return 200, string(next.JWKS()), nil
+			case <-r.Context().Done():
+				return hangs(r)
+			}
 		})
 		gone, leave := context.WithCancel(t.Context())
 		var wg sync.WaitGroup

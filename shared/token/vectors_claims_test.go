@@ -30,6 +30,7 @@ func claimVectors() []vector {
 		{name: "S-T11 roles is null", make: with("roles", nil)},
 		{name: "S-T11 roles has a number", make: with("roles", []any{1})},
 		{name: "S-T11 roles has an empty one", make: with("roles", []string{""})},
+		{name: "S-T16 more roles than anybody has", make: with("roles", strings.Split(strings.Repeat("r ", 64)+"r", " "))},
 		{name: "S-T11 a role with a comma", make: with("roles", []string{"user,admin"})},
 		{name: "S-T11 a role with a line end", make: with("roles", []string{"user\r\nX-User-Roles: admin"})},
 		{name: "S-T11 email_verified is text", make: with("email_verified", "true")},
