@@ -118,6 +118,7 @@ func TestBody_limit_on_the_wire(t *testing.T) {
 		{"a client that waits to be asked is told not to send", head + "Expect: 100-continue\r\nContent-Length: 999999\r\n\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each takes as long as the client is given
 			conn := dial(t, addr)
 			sent := make(chan struct{})
 			go func() {
