@@ -121,7 +121,7 @@ func start(t testing.TB, r *outbox.Relay) (stop func()) {
 // eventually waits for a condition, with a deadline.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
@@ -304,12 +304,14 @@ func diedInBetween(t *testing.T, url string) {
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
 	delivered := make(chan struct{}, 1)
 	block := make(chan struct{})
-	dead := &outbox.Relay{DB: db, Now: clock, Timeout: time.Hour, Lease: time.Minute, Deliver: func(context.Context, outbox.Message) error {
+	wakeUp := sync.OnceFunc(func() { close(block) })
+	dead := &outbox.Relay{DB: db, Now: clock, Timeout: time.Hour, Lease: time.Minute, Poll: time.Hour, Deliver: func(context.Context, outbox.Message) error {
 		delivered <- struct{}{}
 		<-block
 		return nil
 	}}
 	stop := start(t, dead)
+	t.Cleanup(wakeUp) // before stop, which waits for it
 	ids := add(t, db, "a", 1)
 	dead.Wake()
 	<-delivered
@@ -327,7 +329,7 @@ func diedInBetween(t *testing.T, url string) {
 	if other.order[1] != ids[0] {
 		t.Errorf("delivered %v", other.order)
 	}
-	close(block) // the dead one wakes up: what it does now changes nothing
+	wakeUp() // the dead one wakes up: what it does now changes nothing
 	stop()
 	if c := counts(t, db); c.Waiting != 0 {
 		t.Errorf("left over: %+v", c)

@@ -29,7 +29,7 @@ const (
 // table, in one process or in many. Fields after Log have defaults.
 type Relay struct {
 	DB      *sqldb.DB
-	Deliver func(ctx context.Context, m Message) error // must bear repetition
+	Deliver func(ctx context.Context, m Message) error // must bear repetition, and end when ctx does
 	Now     func() time.Time
 	Log     *slog.Logger
 
