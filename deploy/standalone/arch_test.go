@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// archRules are the rows of the table "who may import whom" of CONTRIBUTING.md.
+// archRules are the rows of the table "Who may import whom" in CONTRIBUTING.md.
 var archRules = []archRule{
 	{
 		name:    "main",
