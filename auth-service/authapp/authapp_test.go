@@ -258,7 +258,7 @@ func TestApp_ops(t *testing.T) {
 		}
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if err != nil || res.StatusCode != 200 || !strings.Contains(string(body), want) {
+		if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 			t.Errorf("%s: %d, %v, without %s in\n%s", path, res.StatusCode, err, want, body)
 		}
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strconv"
 	"time"
@@ -25,7 +26,7 @@ func bindOptional(c echo.Context, v any) error {
 	}
 	if r.ContentLength < 0 { // of unknown length, and so perhaps empty
 		buffered := bufio.NewReader(r.Body)
-		if _, err := buffered.Peek(1); err == io.EOF { //nolint:errorlint // Peek returns it bare
+		if _, err := buffered.Peek(1); errors.Is(err, io.EOF) {
 			return nil
 		}
 		r.Body = peekedBody{buffered, r.Body}
