@@ -5,6 +5,8 @@
 # What runs already is left alone. Pid files and logs are in .run/.
 # Settings and their defaults are in processes.sh; variables of the services
 # themselves (AUTH_ACCESS_TTL, GATEWAY_CREDENTIAL_LIMIT ...) are passed on.
+# GATEHOUSE_AUTH_NATS_URL, GATEHOUSE_USER_NATS_URL and GATEHOUSE_GATEWAY_NATS_URL
+# give the services identities of their own on a broker that asks for them.
 set -euo pipefail
 # shellcheck source=deploy/processes.sh
 . "$(dirname "$0")/processes.sh"
@@ -102,7 +104,7 @@ start_service() {
 	local name=$1 port=$2 ops=$3
 	case $name in
 	auth-service-*)
-		DATABASE_URL=$(database_url "$GATEHOUSE_AUTH_DATABASE") \
+		DATABASE_URL=$(database_url "$GATEHOUSE_AUTH_DATABASE") NATS_URL=${GATEHOUSE_AUTH_NATS_URL:-$NATS_URL} \
 			AUTH_ADDR=$GATEHOUSE_HOST:$port AUTH_OPS_ADDR=$GATEHOUSE_HOST:$ops \
 			AUTH_ISSUER=$public_url AUTH_AUDIENCE=$audience AUTH_PUBLIC_URL=$public_url \
 			AUTH_ENCRYPTION_KEY_FILE=$run_dir/encryption-key \
@@ -111,13 +113,14 @@ start_service() {
 			start "$name" "$run_dir/bin/auth-service"
 		;;
 	user-service)
-		DATABASE_URL=$(database_url "$GATEHOUSE_USER_DATABASE") \
+		DATABASE_URL=$(database_url "$GATEHOUSE_USER_DATABASE") NATS_URL=${GATEHOUSE_USER_NATS_URL:-$NATS_URL} \
 			USER_ADDR=$GATEHOUSE_HOST:$port USER_OPS_ADDR=$GATEHOUSE_HOST:$ops \
 			USER_ISSUER=$public_url USER_AUDIENCE=$audience USER_AUTH_URL=$auth_urls \
 			start "$name" "$run_dir/bin/user-service"
 		;;
 	gateway-*)
-		GATEWAY_ADDR=$GATEHOUSE_HOST:$port GATEWAY_OPS_ADDR=$GATEHOUSE_HOST:$ops GATEWAY_NODE_ID=$name \
+		NATS_URL=${GATEHOUSE_GATEWAY_NATS_URL:-$NATS_URL} \
+			GATEWAY_ADDR=$GATEHOUSE_HOST:$port GATEWAY_OPS_ADDR=$GATEHOUSE_HOST:$ops GATEWAY_NODE_ID=$name \
 			GATEWAY_ISSUER=$public_url GATEWAY_AUDIENCE=$audience GATEWAY_ROUTES=$run_dir/routes.yaml \
 			GATEWAY_AUTH_URL=$auth_urls GATEWAY_USER_URL=http://$GATEHOUSE_HOST:$GATEHOUSE_USER_PORT \
 			start "$name" "$run_dir/bin/gateway"
