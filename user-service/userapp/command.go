@@ -3,9 +3,9 @@ package userapp
 import (
 	"context"
 	"io"
-	"log/slog"
 
 	"gatehouse.internal/shared/config"
+	"gatehouse.internal/shared/httpx"
 )
 
 // Command is the program: settings from environ, then either one of the config
@@ -16,8 +16,7 @@ func Command(ctx context.Context, args, environ []string, stdout, stderr io.Writ
 	if done || err != nil {
 		return err
 	}
-	handler := slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel})
-	app, err := New(ctx, cfg, slog.New(handler).With("service", "user-service"))
+	app, err := New(ctx, cfg, httpx.Log(stderr, cfg.LogLevel.String()).With("service", "user-service"))
 	if err != nil {
 		return err
 	}
