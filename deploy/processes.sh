@@ -63,7 +63,7 @@ remember() {
 database_url() { sed -E "s#^(postgres(ql)?://[^/]*/)[^?]*#\1$1#" <<<"$GATEHOUSE_POSTGRES_URL"; }
 
 # sql runs a statement on the server.
-sql() { PGCONNECT_TIMEOUT=5 psql "$GATEHOUSE_POSTGRES_URL" -v ON_ERROR_STOP=1 -qtAXc "$1"; }
+sql() { PGCONNECT_TIMEOUT=5 PGOPTIONS="--client-min-messages=warning" psql "$GATEHOUSE_POSTGRES_URL" -v ON_ERROR_STOP=1 -qtAXc "$1"; }
 
 # address_of gives the host and the port of a URL, with a space between them.
 address_of() {
