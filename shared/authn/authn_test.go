@@ -46,6 +46,7 @@ func (s *service) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	s.claims, _ = authn.ClaimsFrom(r.Context())
 }
 
+// S-T18: nothing behind the middleware runs for a request that is refused.
 func TestAuthenticator_Require(t *testing.T) {
 	issuer := tokentest.New(t, token.AlgEdDSA)
 	now := time.Now()

@@ -10,11 +10,11 @@ import (
 )
 
 // newClient returns a client for key sets alone: few connections, bounded
-// answers, and no redirect, which would let an answer choose the source.
+// answers, no redirect, which would let an answer choose the source, and no
+// proxy from the environment, which would let a variable choose it.
 func newClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
 			MaxConnsPerHost:        2,
 			MaxIdleConns:           4,
 			IdleConnTimeout:        30 * time.Second,
@@ -68,15 +68,15 @@ func (r *RemoteKeys) fetch(ctx context.Context, url string, limit time.Duration)
 	}
 	defer func() { _ = resp.Body.Close() }() // all that matters was read
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("key set at %s: status %d", url, resp.StatusCode)
+		return nil, fmt.Errorf("key set at %s: status %d", req.URL.Redacted(), resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxSetBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("read key set at %s: %w", url, err)
+		return nil, fmt.Errorf("read key set at %s: %w", req.URL.Redacted(), err)
 	}
 	set, err := ParseSet(body)
 	if err != nil {
-		return nil, fmt.Errorf("key set at %s: %w", url, err)
+		return nil, fmt.Errorf("key set at %s: %w", req.URL.Redacted(), err)
 	}
 	return set, nil
 }

@@ -19,8 +19,9 @@ const (
 	DefaultMaxAge       = 24 * time.Hour
 	DefaultFetchTimeout = 5 * time.Second
 
-	firstRetry = 50 * time.Millisecond // doubled up to lastRetry
-	lastRetry  = 10 * time.Second
+	firstRetry = 50 * time.Millisecond  // doubled up to one of the two below
+	coldRetry  = 500 * time.Millisecond // without a set, when nobody can be let in
+	warmRetry  = 10 * time.Second
 )
 
 // RemoteKeysConfig says where the issuer's key set is and how often to look.
@@ -107,7 +108,7 @@ func (r *RemoteKeys) Run(ctx context.Context) error {
 		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
 			r.config.Log.WarnContext(ctx, "fetch key set", "error", err)
 			pause = jitter(retry)
-			retry = min(2*retry, lastRetry)
+			retry = min(2*retry, r.longestRetry())
 		} else {
 			retry = firstRetry
 		}
@@ -117,6 +118,14 @@ func (r *RemoteKeys) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// longestRetry bounds the pause between failed fetches.
+func (r *RemoteKeys) longestRetry() time.Duration {
+	if r.current.Load() == nil {
+		return coldRetry
+	}
+	return warmRetry
 }
 
 // jitter spreads d by a tenth to either side, so that nodes started together

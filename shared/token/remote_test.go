@@ -133,13 +133,20 @@ func TestRemoteKeys_RetriesQuicklyAtStart(t *testing.T) {
 			t.Errorf("asked %d times in the first second, want a few", got)
 		}
 		<-time.After(time.Hour)
-		if got := wire.asked.Load(); got > 500 {
-			t.Errorf("asked %d times in an hour of outage, want a back-off", got)
+		if got := wire.asked.Load(); got > 8200 {
+			t.Errorf("asked %d times in an hour without a set, want about two a second", got)
 		}
 		wire.set("a", gives(issuer))
-		<-time.After(12 * time.Second)
+		<-time.After(600 * time.Millisecond)
 		if err := keys.Ready(t.Context()); err != nil {
-			t.Errorf("12 s after the issuer came back: %v", err)
+			t.Errorf("600 ms after the issuer came: %v", err)
+		}
+		wire.set("a", refused)
+		<-time.After(6 * time.Minute) // the next refresh and its retries
+		wire.asked.Store(0)
+		<-time.After(time.Hour)
+		if got := wire.asked.Load(); got < 300 || got > 420 {
+			t.Errorf("asked %d times in an hour of outage, want about every 10 s", got)
 		}
 	})
 }

@@ -69,6 +69,22 @@ func mustRefuse(t *testing.T, v verifies, raw string, kind fault.Kind) {
 	}
 }
 
+func TestVerifier_S_T17_ErrorsHoldNothingThatTheTokenSays(t *testing.T) {
+	issuer := tokentest.New(t, token.AlgEdDSA)
+	verifier := issuer.Verifier(t, noon)
+	for name, make := range map[string]func(*mint) string{
+		"alg": head("alg", "secret-word"), "typ": head("typ", "secret-word"), "kid": head("kid", "secret-word"),
+		"iss": with("iss", "secret-word"), "aud": with("aud", "secret-word"), "sub": with("sub", "secret word"),
+		"roles": with("roles", []string{"secret word"}), "exp": with("exp", "secret-word"), "a name": after(`,"secret-word":1,"secret-word":2`),
+		"no JSON": replaced("{", "secret-word"), "a signature": spelt(func(raw string) string { return raw + "secret-word" }),
+	} {
+		_, err := verifier.Verify(t.Context(), make(newMint(issuer, noon())))
+		if !fault.Is(err, fault.TokenInvalid) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: got %v, want token_invalid without the word", name, err)
+		}
+	}
+}
+
 func TestVerifier_AcceptsGoodTokens(t *testing.T) {
 	for _, algorithm := range algorithms() {
 		t.Run(algorithm, func(t *testing.T) {
