@@ -58,7 +58,10 @@ type Request struct {
 	// may vouch for the request as an access token in a cookie does.
 	RefreshCookie bool
 
-	Method       string
+	Method string
+	// Upgrade says that the request asks to switch protocols. Another site
+	// could read and write what follows, so it is not safe, although a GET.
+	Upgrade      bool
 	SecFetchSite string // the Sec-Fetch-Site field
 	Origin       string // the Origin field
 	Host         string

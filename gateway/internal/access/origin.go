@@ -37,12 +37,12 @@ func (o Origins) Trusts(origin string) bool {
 
 // permit reports whether a request that a cookie vouches for may have come
 // from where it says (S-C3). It decides as http.CrossOriginProtection does:
-// safe methods pass; a browser's own word, Sec-Fetch-Site, counts first; an
-// Origin must be this host or a trusted one; a client that sends neither is no
-// browser, and nobody else's cookies are at stake.
+// safe methods pass, unless they switch protocols; a browser's own word,
+// Sec-Fetch-Site, counts first; an Origin must be this host or a trusted one;
+// a client that sends neither is no browser, and nobody else's cookies are at
+// stake.
 func (o Origins) permit(r *Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	if !r.Upgrade && isSafe(r.Method) {
 		return true
 	}
 	switch r.SecFetchSite {
@@ -56,8 +56,16 @@ func (o Origins) permit(r *Request) bool {
 	return o.Trusts(r.Origin)
 }
 
-// isHost reports whether an origin is that of the host, whatever its scheme.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// isHost reports whether an origin is that of the host. A gateway behind a
+// proxy that ends TLS does not know its own scheme, so both will do.
 func isHost(origin, host string) bool {
-	_, authority, found := strings.Cut(origin, "://")
+	authority, found := strings.CutPrefix(origin, "https://")
+	if !found {
+		authority, found = strings.CutPrefix(origin, "http://")
+	}
 	return found && host != "" && authority == host
 }
