@@ -105,6 +105,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	header.Set("Content-Type", MediaTypeProblem)
 	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Length", strconv.Itoa(len(body))) // it is whole before a refused body has been read
 	setChallenge(header, p)
 	setRetry(header, p)
 	if p.Status == http.StatusRequestEntityTooLarge {

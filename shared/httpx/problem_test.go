@@ -151,7 +151,7 @@ func TestWriteProblem_takes_back_the_headers_of_the_other_answer(t *testing.T) {
 		left = append(left, name)
 	}
 	slices.Sort(left)
-	want := []string{"Cache-Control", "Content-Type", "Ratelimit-Limit", "Ratelimit-Reset", "Retry-After", "Set-Cookie"}
+	want := []string{"Cache-Control", "Content-Length", "Content-Type", "Ratelimit-Limit", "Ratelimit-Reset", "Retry-After", "Set-Cookie"}
 	if diff := cmp.Diff(want, left); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
