@@ -102,7 +102,7 @@ func newDeployment(urls []string) *deployment {
 // startInProcess runs the standalone program in this process, so that the race
 // detector watches all three services, and waits for its ready line.
 func startInProcess(more ...string) (*deployment, func() error, error) {
-	addrs, err := consecutive("127.0.0.1:0", 3)
+	addrs, err := consecutive(context.Background(), "127.0.0.1:0", 3)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,7 @@ func (s *system) openGateways(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opsAddrs, err := consecutive(s.options.opsAddr, s.options.gateways)
+	opsAddrs, err := consecutive(ctx, s.options.opsAddr, s.options.gateways)
 	if err != nil {
 		return err
 	}

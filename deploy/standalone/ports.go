@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -8,7 +10,7 @@ import (
 
 // consecutive gives n addresses from addr on. For port 0 it looks for n free
 // ports in a row, so that nodes on a test machine keep out of each other's way.
-func consecutive(addr string, n int) ([]string, error) {
+func consecutive(ctx context.Context, addr string, n int) ([]string, error) {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("read address: %w", err)
@@ -18,7 +20,7 @@ func consecutive(addr string, n int) ([]string, error) {
 		return nil, fmt.Errorf("read port: %w", err)
 	}
 	if port == 0 {
-		if port, err = freePorts(host, n); err != nil {
+		if port, err = freePorts(ctx, host, n); err != nil {
 			return nil, err
 		}
 	}
@@ -30,16 +32,16 @@ func consecutive(addr string, n int) ([]string, error) {
 }
 
 // freePorts finds the first of n free ports in a row.
-func freePorts(host string, n int) (int, error) {
+func freePorts(ctx context.Context, host string, n int) (int, error) {
 	for range 100 {
-		first, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		port, err := takePort(ctx, host, 0)
 		if err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
+			return 0, err
 		}
-		port := first.Addr().(*net.TCPAddr).Port
-		free := allFree(host, port+1, n-1)
-		if err := first.Close(); err != nil {
-			return 0, fmt.Errorf("give a port back: %w", err)
+		free := true
+		for i := 1; i < n && free; i++ {
+			_, err := takePort(ctx, host, port+i)
+			free = err == nil
 		}
 		if free {
 			return port, nil
@@ -48,15 +50,15 @@ func freePorts(host string, n int) (int, error) {
 	return 0, fmt.Errorf("found no %d free ports in a row on %s", n, host)
 }
 
-func allFree(host string, port, n int) bool {
-	for i := range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port+i)))
-		if err != nil {
-			return false
-		}
-		if err := l.Close(); err != nil {
-			return false
-		}
+// takePort listens on a port, gives it back at once, and tells which it was.
+func takePort(ctx context.Context, host string, port int) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	return true
+	_, text, err := net.SplitHostPort(l.Addr().String())
+	if err := errors.Join(err, l.Close()); err != nil {
+		return 0, fmt.Errorf("give a port back: %w", err)
+	}
+	return strconv.Atoi(text)
 }

@@ -36,7 +36,7 @@ func buildStandalone(t testing.TB) string {
 
 func newProcess(t testing.TB, gateways int) *process {
 	t.Helper()
-	addrs, err := consecutive("127.0.0.1:0", gateways)
+	addrs, err := consecutive(t.Context(), "127.0.0.1:0", gateways)
 	if err != nil {
 		t.Fatal(err)
 	}

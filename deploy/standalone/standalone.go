@@ -46,7 +46,7 @@ func start(ctx context.Context, o options, stdout, stderr io.Writer) (s *system,
 	if s.folder, err = openFolder(o.data); err != nil {
 		return nil, err
 	}
-	if s.addrs, err = consecutive(o.addr, o.gateways); err != nil {
+	if s.addrs, err = consecutive(ctx, o.addr, o.gateways); err != nil {
 		return nil, err
 	}
 	if s.around, err = openAround(s.folder, s.log); err != nil {
