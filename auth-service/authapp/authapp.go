@@ -6,10 +6,8 @@ package authapp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -61,6 +59,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	}
 	a := &App{cfg: cfg, log: log.With("service", "auth-service"), registry: prometheus.NewRegistry(), health: &httpx.Health{}}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if cfg.OTLPEndpoint != "" {
+		a.log.Warn("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version exports no traces")
+	}
 	for _, step := range []func(context.Context) error{
 		a.openStore, a.openBus, a.openPublisher, a.openKeys, a.openSequencer, a.openService, a.listen,
 	} {
@@ -154,13 +155,3 @@ func (a *App) NotReady(ctx context.Context) map[string]string { return a.health.
 
 // CreatedAdministrator reports whether New created the first administrator.
 func (a *App) CreatedAdministrator() bool { return a.madeAdmin }
-
-// startTimeout bounds each step of New that talks to a database which answers.
-const startTimeout = 30 * time.Second
-
-func named(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
-}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +30,9 @@ type Config struct {
 	RedisURL    string `env:"REDIS_URL"`
 	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"gatehouse"`
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"info"`
+	// OTLPEndpoint is where traces go. This version passes trace ids on and
+	// writes them into its log, and exports none; it says so when this is set.
+	OTLPEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 
 	Addr    string `env:"AUTH_ADDR" envDefault:":8081"`
 	OpsAddr string `env:"AUTH_OPS_ADDR" envDefault:":9081"`
@@ -100,8 +102,9 @@ func (c *Config) checkPlaces(p *problems) {
 	p.need("REDIS_URL", c.RedisURL)
 	p.refuse("NATS_PREFIX", !isPrefix(c.NATSPrefix), "must be words of letters, digits, - and _, with dots between them")
 	p.refuse("REDIS_PREFIX", c.RedisPrefix == "", "is empty")
-	p.need("AUTH_ADDR", c.Addr)
-	p.need("AUTH_OPS_ADDR", c.OpsAddr)
+	p.refuse("AUTH_ADDR", !isListenAddr(c.Addr), "is not of the form host:port or :port")
+	p.refuse("AUTH_OPS_ADDR", !isListenAddr(c.OpsAddr), "is not of the form host:port or :port")
+	p.refuse("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint != "" && !isHTTP(c.OTLPEndpoint), "is not an http or https URL")
 	p.refuse("AUTH_OPS_ADDR", c.Addr == c.OpsAddr && !strings.HasSuffix(c.Addr, ":0"), "is the same as AUTH_ADDR")
 	if p.need("AUTH_PUBLIC_URL", c.PublicURL) {
 		p.refuse("AUTH_PUBLIC_URL", !isOrigin(strings.TrimSuffix(c.PublicURL, "/")), "is not of the form https://gateway.example.com")
@@ -186,43 +189,4 @@ func (c *Config) clients() ([]auth.Client, error) {
 		out = append(out, auth.Client{ID: parts[0], SecretHash: hash, AnyClient: anyClient})
 	}
 	return out, nil
-}
-
-// problems collects what is wrong, each with the name of its variable.
-type problems []error
-
-func (p *problems) add(name string, err error) {
-	if err != nil {
-		*p = append(*p, fmt.Errorf("%s: %w", name, err))
-	}
-}
-
-func (p *problems) refuse(name string, bad bool, text string) {
-	if bad {
-		*p = append(*p, fmt.Errorf("%s %s", name, text))
-	}
-}
-
-// need reports whether the value is there.
-func (p *problems) need(name, value string) bool {
-	p.refuse(name, value == "", "is required")
-	return value != ""
-}
-
-func (p *problems) within(name string, value, least, most time.Duration) {
-	p.refuse(name, value < least || value > most, fmt.Sprintf("%v is not within %v and %v", value, least, most))
-}
-
-func isOrigin(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.Path == "" &&
-		u.User == nil && u.RawQuery == "" && u.Fragment == ""
-}
-
-func isPrefix(text string) bool {
-	return !slices.ContainsFunc(strings.Split(text, "."), func(word string) bool {
-		return word == "" || strings.ContainsFunc(word, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		})
-	})
 }

@@ -68,6 +68,8 @@ func TestConfig_refuses(t *testing.T) {
 		{"an origin that is none", "AUTH_ALLOWED_ORIGINS=https://a.example,*", `AUTH_ALLOWED_ORIGINS "*"`},
 		{"a proxy that is none", "AUTH_TRUSTED_PROXIES=all", "AUTH_TRUSTED_PROXIES"},
 		{"a prefix that no subject may have", "NATS_PREFIX=a b", "NATS_PREFIX"},
+		{"an address without a port", "AUTH_ADDR=8081", "AUTH_ADDR is not of the form"},
+		{"a collector that is none", "OTEL_EXPORTER_OTLP_ENDPOINT=nowhere", "OTEL_EXPORTER_OTLP_ENDPOINT is not"},
 		{"one address for both", "AUTH_OPS_ADDR=:8081", "AUTH_OPS_ADDR is the same"},
 		{"a key that is not base64", "AUTH_ENCRYPTION_KEY=hunter2!", "AUTH_ENCRYPTION_KEY: is not base64"},
 		{"a short key", "AUTH_ENCRYPTION_KEY=aHVudGVyMg==", "AUTH_ENCRYPTION_KEY: has 7 bytes"},

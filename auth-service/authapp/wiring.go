@@ -30,6 +30,9 @@ const (
 	purposeRefresh     = "gatehouse auth-service: successors of refresh tokens, 1"
 )
 
+// startTimeout bounds each step of New that works on a database which answers.
+const startTimeout = 30 * time.Second
+
 func (a *App) openStore(ctx context.Context) (err error) {
 	if a.db, err = sqldb.Open(ctx, a.cfg.DatabaseURL); err != nil {
 		return err
@@ -198,4 +201,12 @@ func (a *App) subkey(purpose string) ([]byte, error) {
 		return nil, named("AUTH_ENCRYPTION_KEY", err)
 	}
 	return hkdf.Key(sha256.New, secret, nil, purpose, keys.EncryptionKeySize)
+}
+
+// named says what was attempted.
+func named(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }

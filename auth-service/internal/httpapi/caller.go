@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,12 +74,25 @@ func (a *api) authenticate(c echo.Context) (auth.Caller, error) {
 }
 
 // checkOrigin refuses an unsafe request that a foreign page could have made
-// the browser send with its cookies (S-C3).
+// the browser send with its cookies (S-C3). The host that the browser asked for
+// is the one that the gateway tells, because its own request has another.
 func (a *api) checkOrigin(r *http.Request) error {
-	if err := a.origins.Check(r); err != nil {
+	asked := *r
+	if hosts := r.Header.Values("X-Forwarded-Host"); len(hosts) == 1 && a.fromProxy(r) {
+		asked.Host = hosts[0]
+	}
+	if err := a.origins.Check(&asked); err != nil {
 		return fault.Wrap(fault.CrossOriginDenied, "Requests with cookies must come from an allowed origin.", err)
 	}
 	return nil
+}
+
+// fromProxy reports whether the other end of the connection is a trusted proxy.
+func (a *api) fromProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool {
+		return p.Contains(peer.Addr().Unmap().WithZone(""))
+	})
 }
 
 func callerOf(c echo.Context) auth.Caller {

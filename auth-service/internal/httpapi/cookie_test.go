@@ -175,6 +175,7 @@ func TestAPI_S_C3_cookies_from_a_foreign_page_are_refused(t *testing.T) {
 	for _, own := range [][]option{
 		nil, {header("Sec-Fetch-Site", "same-origin"), header("Origin", issuer)}, {header("Sec-Fetch-Site", "none")},
 		{header("Origin", issuer)}, {header("Origin", "https://app.example.com"), header("Sec-Fetch-Site", "same-site")},
+		{header("Origin", "https://gateway-2.example.com"), header("X-Forwarded-Host", "gateway-2.example.com")},
 	} {
 		w.call("POST", "/auth/email/resend", nil, append(own, access)...).want(202)
 	}
