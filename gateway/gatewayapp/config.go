@@ -55,6 +55,11 @@ type Config struct {
 
 // Validate returns every problem of the settings.
 func (c *Config) Validate() error {
+	for _, list := range [][]string{c.Routes, c.AuthURL, c.UserURL, c.JWKSURL, c.AllowedOrigins} {
+		for i := range list { // a list may be written with spaces
+			list[i] = strings.TrimSpace(list[i])
+		}
+	}
 	problems := []error{
 		checkAddr("GATEWAY_ADDR", c.Addr),
 		checkAddr("GATEWAY_OPS_ADDR", c.OpsAddr),

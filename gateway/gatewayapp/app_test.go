@@ -1,0 +1,343 @@
+package gatewayapp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/token/tokentest"
+)
+
+// goodEnviron is a configuration that can work.
+func goodEnviron(more ...string) []string {
+	return append([]string{
+		"GATEWAY_AUTH_URL=http://a:8081, http://b:8081/", "GATEWAY_USER_URL=http://u:8082", "GATEWAY_ISSUER=https://gatehouse.test",
+		"GATEWAY_AUDIENCE=gatehouse-api", "NATS_URL=nats://n:4222", "REDIS_URL=redis://:hunter2@r:6379/0",
+	}, more...)
+}
+
+func TestCommand_config(t *testing.T) {
+	var out bytes.Buffer
+	if err := Command(t.Context(), []string{"config", "check"}, goodEnviron(), &out, io.Discard); err != nil {
+		t.Errorf("config check: %v", err)
+	}
+	out.Reset()
+	environ := goodEnviron("GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "GATEWAY_ALLOWED_ORIGINS=https://app.example.com", "GATEWAY_CREDENTIAL_LIMIT=0")
+	if err := Command(t.Context(), []string{"config", "print"}, environ, &out, io.Discard); err != nil {
+		t.Errorf("config print: %v", err)
+	}
+	for _, want := range []string{
+		"GATEWAY_ADDR=:8080\n", "GATEWAY_OPS_ADDR=:9080\n", "GATEWAY_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8\n", "GATEWAY_CREDENTIAL_LIMIT=0\n",
+		"NATS_PREFIX=gatehouse\n", "REDIS_PREFIX=gatehouse\n", "***@r:6379",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("config print lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "hunter2") {
+		t.Errorf("config print shows the password:\n%s", out.String())
+	}
+}
+
+func TestCommand_configProblems(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		environ []string
+		want    []string
+	}{
+		{"nothing set", nil, []string{"GATEWAY_AUTH_URL", "GATEWAY_USER_URL", "GATEWAY_ISSUER", "GATEWAY_AUDIENCE", "NATS_URL", "REDIS_URL"}},
+		{
+			"everything wrong", goodEnviron("GATEWAY_ADDR=8080", "GATEWAY_OPS_ADDR=x", "GATEWAY_NODE_ID=a.b", "GATEWAY_AUTH_URL=http://a/base", "GATEWAY_USER_URL=u:8082",
+				"GATEWAY_JWKS_URL=nowhere", "GATEWAY_TRUSTED_PROXIES=10.0.0.0", "GATEWAY_ALLOWED_ORIGINS=*", "GATEWAY_CREDENTIAL_LIMIT=-1", "GATEWAY_TLS_CERT=c.pem",
+				"NATS_PREFIX=a b", "REDIS_URL=http://:hunter2@x", "LOG_LEVEL=loud", "OTEL_EXPORTER_OTLP_ENDPOINT=nowhere"),
+			[]string{
+				"GATEWAY_ADDR", "GATEWAY_OPS_ADDR", "GATEWAY_NODE_ID", "GATEWAY_AUTH_URL", "GATEWAY_USER_URL", "GATEWAY_JWKS_URL", "GATEWAY_TRUSTED_PROXIES",
+				"GATEWAY_ALLOWED_ORIGINS", "GATEWAY_CREDENTIAL_LIMIT", "GATEWAY_TLS_CERT", "NATS_PREFIX", "REDIS_URL", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT",
+			},
+		},
+		{"a misspelt variable", goodEnviron("GATEWAY_AUDIENZ=x"), []string{"GATEWAY_AUDIENZ"}},
+		{"a file that is not there", goodEnviron("GATEWAY_ISSUER_FILE=/nowhere"), []string{"GATEWAY_ISSUER"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Command(t.Context(), []string{"config", "check"}, c.environ, io.Discard, io.Discard)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not named in:\n%v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the password is told:\n%v", err)
+			}
+		})
+	}
+}
+
+func TestConfig_complete(t *testing.T) {
+	c := Config{AuthURL: []string{"http://a:8081", "http://b:8081/"}}
+	c.complete()
+	if got := strings.Join(c.JWKSURL, " "); got != "http://a:8081/.well-known/jwks.json http://b:8081/.well-known/jwks.json" {
+		t.Errorf("key sets at %s", got)
+	}
+	var other Config
+	other.complete()
+	if c.NodeID == "" || c.NodeID == other.NodeID || checkNode(c.NodeID) != nil {
+		t.Errorf("node ids %q and %q", c.NodeID, other.NodeID)
+	}
+}
+
+func TestNew_refuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("routes:\n  - { name: x, match: { path: /x }, upstream: nowhere }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := func() Config {
+		return Config{
+			Addr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", AuthURL: []string{"http://127.0.0.1:1"}, UserURL: []string{"http://127.0.0.1:1"},
+			Issuer: tokentest.IssuerURL, Audience: tokentest.Audience, NATS: bus.Config{URL: "nats://127.0.0.1:1"}, RedisURL: "redis://127.0.0.1:1",
+		}
+	}
+	for name, spoil := range map[string]func(*Config){
+		"settings that cannot work":  func(c *Config) { *c = Config{} },
+		"a taken address":            func(c *Config) { c.Addr = taken.Addr().String() },
+		"a taken address for ops":    func(c *Config) { c.OpsAddr = taken.Addr().String() },
+		"routes with a problem":      func(c *Config) { c.Routes = []string{bad} },
+		"routes that are not there":  func(c *Config) { c.Routes = []string{"/nowhere.yaml"} },
+		"a certificate not there":    func(c *Config) { c.TLSCert, c.TLSKey = "/nowhere", "/nowhere" },
+		"a broker that cannot be":    func(c *Config) { c.NATS.URL = "http://%zz" },
+		"credentials not to be read": func(c *Config) { c.NATS.Creds = "/nowhere" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := good()
+			spoil(&cfg)
+			if app, err := New(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil {
+				t.Errorf("it was accepted at %s", app.Addr())
+			} else if name == "routes with a problem" && !strings.Contains(err.Error(), "bad.yaml:2") {
+				t.Errorf("the place is not named: %v", err)
+			}
+		})
+	}
+	t.Run("but starts with everything around it away, and is not ready", func(t *testing.T) {
+		app, err := New(t.Context(), good(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- app.Run(ctx) }()
+		res, err := http.Get("http://" + app.OpsAddr() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != 503 || !strings.Contains(string(body), "keys") || !strings.Contains(string(body), "revocations") {
+			t.Errorf("readyz: %d %s", res.StatusCode, body)
+		}
+		if err := app.Ready(ctx); err == nil {
+			t.Error("it says that it is ready")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestApp_Operations(t *testing.T) {
+	w := newWorld(t, nil)
+	_, _ = w.do("GET", "/api/orders/x", bearer+w.token(nil))
+	_, _ = w.do("GET", "/api/orders/x")
+	ops := func(path string) (int, string) {
+		res, err := w.client.Get("http://" + w.app.OpsAddr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(body)
+	}
+	for _, path := range []string{"/livez", "/readyz"} {
+		if status, body := ops(path); status != 200 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+		if res, _ := w.do("GET", path); res.StatusCode != 404 {
+			t.Errorf("%s on the public port: %d", path, res.StatusCode)
+		}
+	}
+	_, text := ops("/metrics")
+	for _, want := range []string{
+		`gatehouse_gateway_refusals_total{code="token_missing",route="orders"} 1`, `gatehouse_gateway_upstream_seconds_count{class="2xx",upstream="orders"} 1`,
+		`gatehouse_gateway_tokens_good_total 1`, `gatehouse_gateway_signature_checks_total 1`, `gatehouse_revocation_view_age_seconds`,
+		`gatehouse_gateway_target_healthy{target=`, `route="orders"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if status, _ := ops("/debug/pprof/"); status != 404 {
+		t.Errorf("profiling is on without being asked for: %d", status)
+	}
+}
+
+func TestApp_RoutesChangeWithoutARestart(t *testing.T) {
+	w := newWorld(t, nil)
+	release := make(chan struct{})
+	arrived := make(chan struct{})
+	w.answers(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/slow") {
+			close(arrived)
+			<-release
+		}
+		_, _ = io.WriteString(rw, "ok")
+	})
+	slow := make(chan string, 1)
+	go func() {
+		_, body := w.do("GET", "/api/public/slow")
+		slow <- body
+	}()
+	<-arrived
+	before := w.app.backends.byName["auth"]
+	text, err := os.ReadFile(w.cfg.Routes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(text), "targets: [", "timeout: 9s, targets: [") + "  - { name: new, match: { path: /api/new/* }, upstream: orders, auth: none }\n"
+	if err := os.WriteFile(w.cfg.Routes[0], []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the new route is served", func() bool { res, _ := w.do("GET", "/api/new/x"); return res.StatusCode == 200 })
+	if w.app.backends.byName["auth"] != before {
+		t.Error("an upstream that did not change was made anew")
+	}
+	if err := os.WriteFile(w.cfg.Routes[0], []byte("routes: nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the problem is seen", func() bool { return w.app.routes.Problems() != nil })
+	if res, _ := w.do("GET", "/api/new/x"); res.StatusCode != 200 {
+		t.Errorf("a bad file replaced a good table: %d", res.StatusCode)
+	}
+	close(release)
+	if body := <-slow; body != "ok" {
+		t.Errorf("the request that was under way got %q", body)
+	}
+}
+
+func TestApp_StreamsEndWhenRevoked(t *testing.T) {
+	w := newWorld(t, nil)
+	w.answers(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(rw, "data: x\n\n")
+		_ = http.NewResponseController(rw).Flush()
+		<-r.Context().Done()
+	})
+	_, in := w.raw("GET /api/orders/stream HTTP/1.1\r\nHost: gw\r\n" + bearer + w.token(nil) + "\r\n\r\n")
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewReader(res.Body)
+	if line, err := lines.ReadString('\n'); err != nil || line != "data: x\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	w.revoke(contract.Entry{Kind: contract.RevokeSession, Subject: contract.ParseSubjectID(tokentest.Claims(time.Now()).SessionID)})
+	began := time.Now()
+	_, err = io.Copy(io.Discard, lines)
+	if took := time.Since(began); err == nil || took > 3*time.Second {
+		t.Errorf("it ended after %v with %v, and should look cut short", took, err)
+	}
+}
+
+func TestApp_TLS(t *testing.T) {
+	example := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	defer example.Close()
+	dir := t.TempDir()
+	key, err := x509.MarshalPKCS8PrivateKey(example.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: example.Certificate().Raw}, "key.pem": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, func(c *Config) { c.TLSCert, c.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem") })
+	roots := x509.NewCertPool()
+	roots.AddCert(example.Certificate())
+	for _, http2 := range []bool{false, true} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: http2}
+		w.client.Transport = transport
+		res, _ := w.do("GET", "/api/orders/x?a;b", bearer+w.token(nil), "X-User-Id: evil", "Cookie: a=1", "Cookie: __Host-access=x")
+		got := w.last()
+		if res.StatusCode != 200 || (res.ProtoMajor == 2) != http2 || got.RequestURI != "/api/orders/x?a;b" || got.Header.Get("X-User-Id") == "evil" || got.Header.Get("Cookie") != "a=1" {
+			t.Errorf("HTTP/2 %v: %d %s, upstream saw %s %v", http2, res.StatusCode, res.Proto, got.RequestURI, got.Header)
+		}
+		if got.Header.Get("X-Forwarded-Proto") != "https" || !strings.HasPrefix(got.Header.Get("Via"), map[bool]string{true: "2 ", false: "1.1 "}[http2]) {
+			t.Errorf("HTTP/2 %v: X-Forwarded-Proto %q, Via %q", http2, got.Header.Get("X-Forwarded-Proto"), got.Header.Get("Via"))
+		}
+		if res.Header.Get("Strict-Transport-Security") == "" {
+			t.Error("there is no Strict-Transport-Security")
+		}
+		res, body := w.send("POST", "/api/small/x", strings.NewReader(strings.Repeat("x", 3_000_000)))
+		wantProblem(t, res, body, 413, "payload_too_large")
+		transport.CloseIdleConnections()
+	}
+}
+
+func TestApp_TrustedProxiesTellForWhomTheyAsk(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix("127.0.0.0/8"))
+	})
+	for i := range 8 {
+		// The left-most address is the client's own invention.
+		res, _ := w.do("GET", "/api/limited/x", fmt.Sprintf("X-Forwarded-For: 198.51.100.%d, 203.0.113.9", i), "X-Request-Id: from-the-proxy")
+		if want := map[bool]int{true: 200, false: 429}[i < 3]; res.StatusCode != want {
+			t.Errorf("request %d: %d", i, res.StatusCode)
+		}
+		if res.Header.Get("X-Request-Id") != "from-the-proxy" {
+			t.Errorf("X-Request-Id is %q", res.Header.Get("X-Request-Id"))
+		}
+	}
+	if res, _ := w.do("GET", "/api/limited/x", "X-Forwarded-For: 203.0.113.10"); res.StatusCode != 200 {
+		t.Errorf("another client: %d", res.StatusCode)
+	}
+	if got := w.last().Header.Get("X-Forwarded-For"); got != "203.0.113.10, 127.0.0.1" {
+		t.Errorf("upstream saw the chain %q", got)
+	}
+	neighbours := 0
+	for i := range 8 { // IPv6 addresses of one /64 are one client's
+		if res, _ := w.do("GET", "/api/limited/x", fmt.Sprintf("X-Forwarded-For: 2001:db8::%d", i)); res.StatusCode == 200 {
+			neighbours++
+		}
+	}
+	if neighbours != 3 {
+		t.Errorf("%d of 3 requests from one /64 passed", neighbours)
+	}
+}
