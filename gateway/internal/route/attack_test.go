@@ -13,7 +13,7 @@ import (
 // catch-all would that is meant for all but the administrators' part.
 func guarded(t testing.TB) *route.Table {
 	return compile(t,
-		define("weak", "* /*", func(d *route.RouteDefinition) { d.Auth = route.AuthNone }),
+		define("weak", "* /*", func(d *route.Definition) { d.Auth = route.AuthNone }),
 		define("weak-api", "* /api/*"),
 		define("admin", "* /api/admin/*"),
 		define("admin-user", "GET /api/users/{id}/secrets"),

@@ -19,7 +19,7 @@ const (
 )
 
 // check reports what is wrong with a route on its own, and fills in defaults.
-func (d *RouteDefinition) check(c checker) pattern {
+func (d *Definition) check(c checker) pattern {
 	c.name(d.Name)
 	p := d.checkMatch(c)
 	d.checkRewrite(c, p)
@@ -37,7 +37,7 @@ func (d *RouteDefinition) check(c checker) pattern {
 	return p
 }
 
-func (d *RouteDefinition) checkMatch(c checker) pattern {
+func (d *Definition) checkMatch(c checker) pattern {
 	if c.written("match.host") {
 		host, ok := normalHost(d.Match.Host)
 		if !ok {
@@ -57,7 +57,7 @@ func (d *RouteDefinition) checkMatch(c checker) pattern {
 	return p
 }
 
-func (d *RouteDefinition) checkMethods(c checker) {
+func (d *Definition) checkMethods(c checker) {
 	if !c.written("match.methods") || c.broken("match.methods") {
 		d.Match.Methods = Methods()
 		return
@@ -77,7 +77,7 @@ func (d *RouteDefinition) checkMethods(c checker) {
 
 // checkRewrite sees to it that the prefix is taken off every path that the
 // pattern matches.
-func (d *RouteDefinition) checkRewrite(c checker, p pattern) {
+func (d *Definition) checkRewrite(c checker, p pattern) {
 	replace, strip := d.Rewrite.ReplacePrefix, d.Rewrite.StripPrefix
 	if c.written("rewrite.replace_prefix") {
 		if r, wrong := parsePattern(replace); wrong != "" || !r.isPlain() {
@@ -109,7 +109,7 @@ func (p pattern) isPlain() bool {
 }
 
 // checkCaller sees to it that the demands on the caller make sense together.
-func (d *RouteDefinition) checkCaller(c checker) {
+func (d *Definition) checkCaller(c checker) {
 	if !c.written("auth") {
 		c.report("auth", "missing; a route says none, optional or required")
 	}
@@ -142,7 +142,7 @@ func (d *RouteDefinition) checkCaller(c checker) {
 	}
 }
 
-func (d *RouteDefinition) checkLimit(c checker) {
+func (d *Definition) checkLimit(c checker) {
 	if d.RateLimit == nil {
 		return
 	}

@@ -66,7 +66,7 @@ func (b *builder) addUpstream(d UpstreamDefinition) {
 	}
 }
 
-func (b *builder) addRoute(d RouteDefinition) {
+func (b *builder) addRoute(d Definition) {
 	c := checker{problems: &b.problems, source: d.Source, at: d.At}
 	known := len(b.problems)
 	p := d.check(c)

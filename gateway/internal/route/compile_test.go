@@ -10,8 +10,8 @@ import (
 )
 
 // written notes that fields were in the file.
-func written(fields ...string) func(*route.RouteDefinition) {
-	return func(d *route.RouteDefinition) {
+func written(fields ...string) func(*route.Definition) {
+	return func(d *route.Definition) {
 		for _, f := range fields {
 			d.At[f] = route.Place{Position: route.Position{File: d.Source.File, Line: 7, Column: 5}}
 		}
@@ -19,33 +19,24 @@ func written(fields ...string) func(*route.RouteDefinition) {
 }
 
 // broken notes that fields were reported already.
-func broken(fields ...string) func(*route.RouteDefinition) {
-	return func(d *route.RouteDefinition) {
+func broken(fields ...string) func(*route.Definition) {
+	return func(d *route.Definition) {
 		for _, f := range fields {
 			d.At[f] = route.Place{Broken: true}
 		}
 	}
 }
 
-func limited(l route.RateLimit) func(*route.RouteDefinition) {
-	return func(d *route.RouteDefinition) {
+func limited(l route.RateLimit) func(*route.Definition) {
+	return func(d *route.Definition) {
 		d.RateLimit = &l
 		written("rate_limit.requests", "rate_limit.per", "rate_limit.by")(d)
 	}
 }
 
-// without takes away what define wrote.
-func without(fields ...string) func(*route.RouteDefinition) {
-	return func(d *route.RouteDefinition) {
-		for _, f := range fields {
-			d.At[f] = route.Place{}
-		}
-	}
-}
-
 func TestCompile_RefusesARoute(t *testing.T) {
-	set := func(change func(r *route.Route), fields ...string) func(*route.RouteDefinition) {
-		return func(d *route.RouteDefinition) {
+	set := func(change func(r *route.Route), fields ...string) func(*route.Definition) {
+		return func(d *route.Definition) {
 			change(&d.Route)
 			written(fields...)(d)
 		}
@@ -53,7 +44,7 @@ func TestCompile_RefusesARoute(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		match  string
-		change func(*route.RouteDefinition)
+		change func(*route.Definition)
 		want   string
 	}{
 		{"a name with a space", "GET /a", set(func(r *route.Route) { r.Name = "a b" }, "name"), `r.yaml:7:5: name: "a b" is not 1 to 64`},
@@ -110,11 +101,11 @@ func TestCompile_RefusesARoute(t *testing.T) {
 		{"too fast", "GET /a", limited(route.RateLimit{Requests: 10001, Per: time.Second, By: "ip"}), "10001 per 1s is more than 10000 a second"},
 		{"no time", "GET /a", limited(route.RateLimit{Requests: 1, By: "ip"}), "rate_limit.per: 0s is not within"},
 		{"by whom", "GET /a", limited(route.RateLimit{Requests: 1, Per: time.Minute, By: "moon"}), `rate_limit.by: "moon" is not one of user, ip`},
-		{"by nobody", "GET /a", func(d *route.RouteDefinition) {
+		{"by nobody", "GET /a", func(d *route.Definition) {
 			limited(route.RateLimit{Requests: 1, Per: time.Minute, By: "user"})(d)
 			d.Auth = route.AuthNone
 		}, "rate_limit.by: there is no user with auth: none"},
-		{"half a limit", "GET /a", func(d *route.RouteDefinition) { d.RateLimit = &route.RateLimit{} }, "rate_limit.by: missing\nr.yaml:1:3: rate_limit.per: missing\nr.yaml:1:3: rate_limit.requests: missing"},
+		{"half a limit", "GET /a", func(d *route.Definition) { d.RateLimit = &route.RateLimit{} }, "rate_limit.by: missing\nr.yaml:1:3: rate_limit.per: missing\nr.yaml:1:3: rate_limit.requests: missing"},
 		{"upgrades of a POST", "POST /a", set(func(r *route.Route) { r.WebSocket = true }, "websocket"), "websocket: an upgrade is a GET request"},
 		{"a body of nothing", "GET /a", written("max_body"), "max_body: 0 bytes is not within 1 and 1TiB"},
 		{"no timeout", "GET /a", written("timeout"), "timeout: 0s is not within 1ms and 1h0m0s"},
@@ -122,11 +113,11 @@ func TestCompile_RefusesARoute(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			change := c.change
 			if change == nil {
-				change = func(*route.RouteDefinition) {}
+				change = func(*route.Definition) {}
 			}
 			_, err := route.Compile(route.Definitions{
 				Upstreams: []route.UpstreamDefinition{upstream("service"), upstream("own")},
-				Routes:    []route.RouteDefinition{define("r", c.match, change)}})
+				Routes:    []route.Definition{define("r", c.match, change)}})
 			if problems, ok := errors.AsType[route.Problems](err); !ok || !strings.Contains(problems.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			} else if len(problems) != 1+strings.Count(c.want, "\n") {
@@ -137,7 +128,7 @@ func TestCompile_RefusesARoute(t *testing.T) {
 }
 
 func TestCompile_Missing(t *testing.T) {
-	_, err := route.Compile(route.Definitions{Routes: []route.RouteDefinition{{
+	_, err := route.Compile(route.Definitions{Routes: []route.Definition{{
 		Route: route.Route{Source: route.Position{File: "f", Line: 3, Column: 5}}}}})
 	want := "f:3:5: auth: missing; a route says none, optional or required\nf:3:5: match.path: missing\nf:3:5: name: missing\nf:3:5: upstream: missing"
 	if err == nil || err.Error() != want {
@@ -147,36 +138,36 @@ func TestCompile_Missing(t *testing.T) {
 		d := define("r", "GET /a", broken("name", "auth", "upstream", "match.path", "match.methods", "max_body", "timeout", "rewrite.strip_prefix"))
 		d.Auth, d.Upstream, d.Match.Path, d.Name, d.RateLimit = "", "", "", "", &route.RateLimit{}
 		broken("rate_limit.requests", "rate_limit.per", "rate_limit.by")(&d)
-		if _, err := route.Compile(route.Definitions{Routes: []route.RouteDefinition{d}}); err != nil {
+		if _, err := route.Compile(route.Definitions{Routes: []route.Definition{d}}); err != nil {
 			t.Errorf("got\n%v", err)
 		}
 	})
 }
 
 func TestCompile_RefusesConflicts(t *testing.T) {
-	own := []route.RouteDefinition{
+	own := []route.Definition{
 		define("own-login", "POST /auth/login", builtIn),
 		define("own-user", "GET /admin/users/{id}", builtIn),
 		define("own-files", "GET /files/*", builtIn),
 	}
 	for _, c := range []struct {
 		name   string
-		routes []route.RouteDefinition
+		routes []route.Definition
 		want   string
 	}{
-		{"the same pattern and method", []route.RouteDefinition{define("a", "GET /a/{x}"), define("b", "GET,PUT /a/{y}")}, `b.yaml:1:3: match.path: GET "/a/{y}" is route "a" at a.yaml:1:3 already`},
-		{"the same on one host", []route.RouteDefinition{define("a", "GET h.example/a"), define("b", "* H.example/a")}, `is route "a"`},
-		{"HEAD twice", []route.RouteDefinition{define("a", "HEAD /a"), define("b", "HEAD /a")}, `HEAD "/a" is route "a"`},
-		{"the same name", []route.RouteDefinition{define("a", "GET /a"), define("a", "GET /b")}, `name: route "a" is defined at a.yaml:1:3 already`},
-		{"a built-in name", []route.RouteDefinition{define("own-login", "GET /b")}, `name: route "own-login" is defined`},
-		{"a built-in path", []route.RouteDefinition{define("a", "POST /auth/login")}, `a.yaml:1:3: match.path: "/auth/login" belongs to the built-in route "own-login"`},
-		{"a built-in path by another method", []route.RouteDefinition{define("a", "GET /auth/login")}, "belongs to the built-in route"},
-		{"a built-in path on a host", []route.RouteDefinition{define("a", "POST h.example/auth/login")}, "belongs to the built-in route"},
-		{"one value of a built-in parameter", []route.RouteDefinition{define("a", "GET /admin/users/export")}, `belongs to the built-in route "own-user"`},
-		{"the parameter by another name", []route.RouteDefinition{define("a", "GET /admin/users/{x}")}, "belongs to the built-in route"},
-		{"a path below a built-in prefix", []route.RouteDefinition{define("a", "GET /files/x/{y}")}, `belongs to the built-in route "own-files"`},
-		{"the built-in prefix itself", []route.RouteDefinition{define("a", "GET /files")}, "belongs to the built-in route"},
-		{"a prefix below a built-in prefix", []route.RouteDefinition{define("a", "GET /files/x/*")}, "belongs to the built-in route"},
+		{"the same pattern and method", []route.Definition{define("a", "GET /a/{x}"), define("b", "GET,PUT /a/{y}")}, `b.yaml:1:3: match.path: GET "/a/{y}" is route "a" at a.yaml:1:3 already`},
+		{"the same on one host", []route.Definition{define("a", "GET h.example/a"), define("b", "* H.example/a")}, `is route "a"`},
+		{"HEAD twice", []route.Definition{define("a", "HEAD /a"), define("b", "HEAD /a")}, `HEAD "/a" is route "a"`},
+		{"the same name", []route.Definition{define("a", "GET /a"), define("a", "GET /b")}, `name: route "a" is defined at a.yaml:1:3 already`},
+		{"a built-in name", []route.Definition{define("own-login", "GET /b")}, `name: route "own-login" is defined`},
+		{"a built-in path", []route.Definition{define("a", "POST /auth/login")}, `a.yaml:1:3: match.path: "/auth/login" belongs to the built-in route "own-login"`},
+		{"a built-in path by another method", []route.Definition{define("a", "GET /auth/login")}, "belongs to the built-in route"},
+		{"a built-in path on a host", []route.Definition{define("a", "POST h.example/auth/login")}, "belongs to the built-in route"},
+		{"one value of a built-in parameter", []route.Definition{define("a", "GET /admin/users/export")}, `belongs to the built-in route "own-user"`},
+		{"the parameter by another name", []route.Definition{define("a", "GET /admin/users/{x}")}, "belongs to the built-in route"},
+		{"a path below a built-in prefix", []route.Definition{define("a", "GET /files/x/{y}")}, `belongs to the built-in route "own-files"`},
+		{"the built-in prefix itself", []route.Definition{define("a", "GET /files")}, "belongs to the built-in route"},
+		{"a prefix below a built-in prefix", []route.Definition{define("a", "GET /files/x/*")}, "belongs to the built-in route"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := route.Compile(route.Definitions{
@@ -245,7 +236,7 @@ func TestCompile_FillsInDefaults(t *testing.T) {
 	u.Health = &route.Health{Path: "/x"}
 	u.At["health.path"] = route.Place{}
 	table, err := route.Compile(route.Definitions{
-		Upstreams: []route.UpstreamDefinition{u}, Routes: []route.RouteDefinition{define("r", "* /a")}})
+		Upstreams: []route.UpstreamDefinition{u}, Routes: []route.Definition{define("r", "* /a")}})
 	if err != nil {
 		t.Fatal(err)
 	}

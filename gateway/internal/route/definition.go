@@ -21,8 +21,8 @@ type Places map[string]Place
 // ItemName is under which name Places holds the place of an item of a list.
 func ItemName(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
-// RouteDefinition is a route as somebody wrote it, before it is checked.
-type RouteDefinition struct {
+// Definition is a route as somebody wrote it, before it is checked.
+type Definition struct {
 	Route
 	At Places
 }
@@ -37,7 +37,7 @@ type UpstreamDefinition struct {
 // Definitions are the contents of all route files.
 type Definitions struct {
 	Upstreams []UpstreamDefinition
-	Routes    []RouteDefinition
+	Routes    []Definition
 }
 
 // checker collects the problems of one definition.

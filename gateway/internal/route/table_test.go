@@ -14,10 +14,10 @@ import (
 )
 
 // define gives the definition of a route as a file would: "GET,POST host/path".
-func define(name, match string, change ...func(*route.RouteDefinition)) route.RouteDefinition {
+func define(name, match string, change ...func(*route.Definition)) route.Definition {
 	methods, place, _ := strings.Cut(match, " ")
 	slash := strings.Index(place, "/")
-	d := route.RouteDefinition{
+	d := route.Definition{
 		Route: route.Route{
 			Name: name, Upstream: "service", Auth: route.AuthRequired,
 			Match:  route.Match{Host: place[:slash], Path: place[slash:]},
@@ -44,11 +44,11 @@ func define(name, match string, change ...func(*route.RouteDefinition)) route.Ro
 	return d
 }
 
-func builtIn(d *route.RouteDefinition) { d.BuiltIn = true; d.Upstream = "own" }
+func builtIn(d *route.Definition) { d.BuiltIn = true; d.Upstream = "own" }
 
 // with notes that a field was written.
-func with(field string, set func(*route.RouteDefinition)) func(*route.RouteDefinition) {
-	return func(d *route.RouteDefinition) {
+func with(field string, set func(*route.Definition)) func(*route.Definition) {
+	return func(d *route.Definition) {
 		set(d)
 		d.At[field] = route.Place{Position: route.Position{File: d.Source.File, Line: 7, Column: 5}}
 	}
@@ -62,7 +62,7 @@ func upstream(name string) route.UpstreamDefinition {
 	}
 }
 
-func compile(t testing.TB, routes ...route.RouteDefinition) *route.Table {
+func compile(t testing.TB, routes ...route.Definition) *route.Table {
 	t.Helper()
 	table, err := route.Compile(route.Definitions{
 		Upstreams: []route.UpstreamDefinition{upstream("service"), upstream("own")}, Routes: routes})
@@ -190,10 +190,10 @@ func TestTable_MatchIsTheMostSpecific(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	words := []string{"a", "b", "{x}", "{y}", "c:d"}
 	for range 300 {
-		var definitions []route.RouteDefinition
+		var definitions []route.Definition
 		shapes := map[string]bool{}
 		for i := range 12 {
-			path := ""
+			var segments []string
 			used := map[string]bool{}
 			for range 1 + random.IntN(4) {
 				w := words[random.IntN(len(words))]
@@ -201,8 +201,9 @@ func TestTable_MatchIsTheMostSpecific(t *testing.T) {
 					continue
 				}
 				used[w] = true
-				path += "/" + w
+				segments = append(segments, w)
 			}
+			path := "/" + strings.Join(segments, "/")
 			if random.IntN(3) == 0 {
 				path += "/*"
 			}
@@ -214,14 +215,15 @@ func TestTable_MatchIsTheMostSpecific(t *testing.T) {
 		table := compile(t, definitions...)
 		requests := []string{"a", "b", "c:d", "c%3Ad", "e", ""}
 		for range 200 {
-			path := ""
+			var segments []string
 			for depth := 1 + random.IntN(5); depth > 0; depth-- {
 				w := requests[random.IntN(len(requests))]
 				if w == "" && depth > 1 {
 					w = "a"
 				}
-				path += "/" + w
+				segments = append(segments, w)
 			}
+			path := "/" + strings.Join(segments, "/")
 			if got, want := answer(table, "GET", "", path), slowMatch(definitions, path); got != want {
 				t.Fatalf("%s is %q, want %q in %v", path, got, want, paths(definitions))
 			}
@@ -229,7 +231,7 @@ func TestTable_MatchIsTheMostSpecific(t *testing.T) {
 	}
 }
 
-func paths(ds []route.RouteDefinition) (all []string) {
+func paths(ds []route.Definition) (all []string) {
 	for _, d := range ds {
 		all = append(all, d.Name+" "+d.Match.Path)
 	}
@@ -238,7 +240,7 @@ func paths(ds []route.RouteDefinition) (all []string) {
 
 // slowMatch ranks every pattern that fits: complete ones before prefixes,
 // longer before shorter, literals before parameters from the left.
-func slowMatch(ds []route.RouteDefinition, path string) string {
+func slowMatch(ds []route.Definition, path string) string {
 	best, bestRank := "404", ""
 	for _, d := range ds {
 		pattern, isPrefix := strings.CutSuffix(d.Match.Path, "/*")
@@ -289,7 +291,7 @@ func TestRoute_ForwardPath(t *testing.T) {
 		{"in front of a parameter", "/api/{id}/x", "/api", "/v2", "/api/7/x", "/v2/7/x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			table := compile(t, define("r", "GET "+c.pattern, func(d *route.RouteDefinition) {
+			table := compile(t, define("r", "GET "+c.pattern, func(d *route.Definition) {
 				d.Rewrite = route.Rewrite{StripPrefix: c.strip, ReplacePrefix: c.replace}
 				if c.strip != "" {
 					d.At["rewrite.strip_prefix"] = route.Place{}
@@ -311,20 +313,20 @@ func TestRoute_ForwardPath(t *testing.T) {
 
 func TestTable_View(t *testing.T) {
 	table := compile(t,
-		define("plain", "* /plain", func(d *route.RouteDefinition) { d.Auth = route.AuthNone }),
+		define("plain", "* /plain", func(d *route.Definition) { d.Auth = route.AuthNone }),
 		define("full", "GET,POST shop.example/api/*", builtIn,
-			with("roles", func(d *route.RouteDefinition) { d.Roles = []string{"admin"} }),
-			with("max_staleness", func(d *route.RouteDefinition) { d.MaxStaleness = 2e9 }),
-			with("rate_limit.requests", func(d *route.RouteDefinition) {
+			with("roles", func(d *route.Definition) { d.Roles = []string{"admin"} }),
+			with("max_staleness", func(d *route.Definition) { d.MaxStaleness = 2e9 }),
+			with("rate_limit.requests", func(d *route.Definition) {
 				d.RateLimit = &route.RateLimit{Requests: 5, Per: 60e9, By: route.LimitByUser}
 			}),
-			with("rate_limit.per", func(*route.RouteDefinition) {}),
-			with("rate_limit.by", func(*route.RouteDefinition) {}),
-			with("rewrite.strip_prefix", func(d *route.RouteDefinition) { d.Rewrite.StripPrefix = "/api" }),
-			with("timeout", func(d *route.RouteDefinition) { d.Timeout = 3e9 }),
-			with("websocket", func(d *route.RouteDefinition) { d.WebSocket = true }),
-			with("max_body", func(d *route.RouteDefinition) { d.MaxBody = 9 }),
-			with("match.host", func(d *route.RouteDefinition) { d.Match.Host = "SHOP.example." }),
+			with("rate_limit.per", func(*route.Definition) {}),
+			with("rate_limit.by", func(*route.Definition) {}),
+			with("rewrite.strip_prefix", func(d *route.Definition) { d.Rewrite.StripPrefix = "/api" }),
+			with("timeout", func(d *route.Definition) { d.Timeout = 3e9 }),
+			with("websocket", func(d *route.Definition) { d.WebSocket = true }),
+			with("max_body", func(d *route.Definition) { d.MaxBody = 9 }),
+			with("match.host", func(d *route.Definition) { d.Match.Host = "SHOP.example." }),
 		))
 	want := []route.View{{
 		Name: "full", Host: "shop.example", Path: "/api/*", Methods: []string{"GET", "POST"}, Upstream: "own",
@@ -361,7 +363,7 @@ func TestTable_MatchAllocatesNothing(t *testing.T) {
 
 // manyRoutes is a table of n routes of several kinds.
 func manyRoutes(t testing.TB, n int) *route.Table {
-	definitions := []route.RouteDefinition{define("host", "GET gate.example/host/*")}
+	definitions := []route.Definition{define("host", "GET gate.example/host/*")}
 	for i := range n - 1 {
 		base := fmt.Sprintf("/team%d/service%d", i/40, i/4%10)
 		path := base + [...]string{"/*", "/{id}/items", "/{id}", "/new"}[i%4]

@@ -18,7 +18,7 @@ func (d *document) routes(n *yaml.Node) string {
 }
 
 func (d *document) route(n *yaml.Node) {
-	r := route.RouteDefinition{At: make(route.Places)}
+	r := route.Definition{At: make(route.Places)}
 	r.Source, r.BuiltIn = d.position(n), d.builtIn
 	wrong := d.mapping(n, "", r.At, map[string]setter{
 		"name": text(&r.Name),
@@ -62,7 +62,7 @@ func (d *document) inner(prefix string, places route.Places, known map[string]se
 	}
 }
 
-func (d *document) rateLimit(r *route.RouteDefinition) setter {
+func (d *document) rateLimit(r *route.Definition) setter {
 	return func(n *yaml.Node) string {
 		var l route.RateLimit
 		r.RateLimit = &l
