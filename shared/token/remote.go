@@ -22,6 +22,10 @@ const (
 	firstRetry = 50 * time.Millisecond  // doubled up to one of the two below
 	coldRetry  = 500 * time.Millisecond // without a set, when nobody can be let in
 	warmRetry  = 10 * time.Second
+
+	// settleTime is when Run looks again after Refresh: by then every replica
+	// of the issuer has heard of a change.
+	settleTime = 15 * time.Second
 )
 
 // RemoteKeysConfig says where the issuer's key set is and how often to look.
@@ -48,6 +52,7 @@ type RemoteKeys struct {
 	current atomic.Pointer[snapshot]
 
 	turn    chan struct{} // held by the one fetch that runs
+	again   chan struct{} // of size 1: Refresh was called
 	started atomic.Uint64 // fetches begun
 	first   atomic.Uint64 // index of the URL that answered last
 	lastErr error         // of the last fetch; read and written in turn
@@ -81,6 +86,7 @@ func NewRemoteKeys(c RemoteKeysConfig) *RemoteKeys {
 		config:  c,
 		client:  c.Client,
 		turn:    make(chan struct{}, 1),
+		again:   make(chan struct{}, 1),
 		unknown: make(map[string]time.Time),
 	}
 	if r.client == nil {
@@ -105,7 +111,7 @@ func (r *RemoteKeys) Run(ctx context.Context) error {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		pause := jitter(r.config.RefreshEvery)
-		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
+		if err := r.refresh(ctx); err != nil && ctx.Err() == nil {
 			r.config.Log.WarnContext(ctx, "fetch key set", "error", err)
 			pause = jitter(retry)
 			retry = min(2*retry, r.longestRetry())
@@ -115,6 +121,11 @@ func (r *RemoteKeys) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
+		case <-r.again:
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(pause, settleTime)):
+			}
 		}
 	}
 	return nil
@@ -136,8 +147,17 @@ func jitter(d time.Duration) time.Duration {
 
 // Refresh fetches the set now and returns when that is done. It is for "the
 // key set has changed": an answer to a fetch that began before the call does
-// not count. Callers at the same time share one fetch.
+// not count. Callers at the same time share one fetch. Because the replica
+// that answers may not have heard of the change, Run looks again soon after.
 func (r *RemoteKeys) Refresh(ctx context.Context) error {
+	select {
+	case r.again <- struct{}{}:
+	default:
+	}
+	return r.refresh(ctx)
+}
+
+func (r *RemoteKeys) refresh(ctx context.Context) error {
 	seen := r.started.Load()
 	select {
 	case r.turn <- struct{}{}:

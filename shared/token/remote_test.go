@@ -4,94 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/token"
 	"gatehouse.internal/shared/token/tokentest"
 )
-
-// issuers is the issuer's end of the wire: what each replica answers, and how
-// often it was asked.
-type issuers struct {
-	mu     sync.Mutex
-	answer map[string]func(*http.Request) (status int, body string, err error)
-	asked  atomic.Int64
-}
-
-func (i *issuers) RoundTrip(r *http.Request) (*http.Response, error) {
-	i.asked.Add(1)
-	i.mu.Lock()
-	answer := i.answer[r.URL.Host]
-	i.mu.Unlock()
-	status, body, err := answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Response{
-		StatusCode: status, Header: http.Header{"Location": {"http://evil.test/keys"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: r,
-	}, nil
-}
-
-func (i *issuers) set(host string, answer func(*http.Request) (int, string, error)) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.answer == nil {
-		i.answer = map[string]func(*http.Request) (int, string, error){}
-	}
-	i.answer[host] = answer
-}
-
-func gives(issuer *tokentest.Issuer) func(*http.Request) (int, string, error) {
-	return func(*http.Request) (int, string, error) { return http.StatusOK, string(issuer.JWKS()), nil }
-}
-
-func says(status int, body string) func(*http.Request) (int, string, error) {
-	return func(*http.Request) (int, string, error) { return status, body, nil }
-}
-
-func refused(*http.Request) (int, string, error) { return 0, "", errors.New("connection refused") }
-
-// hangs answers when the caller has given up.
-func hangs(r *http.Request) (int, string, error) {
-	<-r.Context().Done()
-	return 0, "", r.Context().Err()
-}
-
-func newRemote(i *issuers, hosts ...string) *token.RemoteKeys {
-	c := token.RemoteKeysConfig{Client: &http.Client{
-		Transport:     i,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, Now: time.Now}
-	for _, host := range hosts {
-		c.URLs = append(c.URLs, "http://"+host+"/.well-known/jwks.json")
-	}
-	return token.NewRemoteKeys(c)
-}
-
-// running starts Run in the bubble and returns what stops it.
-func running(t *testing.T, keys *token.RemoteKeys) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- keys.Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
-}
 
 func TestRemoteKeys_FetchesAtStartAndEveryFiveMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -151,123 +74,6 @@ func TestRemoteKeys_RetriesQuicklyAtStart(t *testing.T) {
 	})
 }
 
-func TestRemoteKeys_WithoutASetNobodyIsToldNo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		issuer, wire := tokentest.New(t, token.AlgEdDSA), &issuers{}
-		wire.set("a", hangs)
-		keys := newRemote(wire, "a")
-		verifier, err := token.NewVerifier(tokentest.Settings(), keys, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		_, err = verifier.Verify(t.Context(), issuer.Token(tokentest.Claims(time.Now())))
-		if !fault.Is(err, fault.Unavailable) {
-			t.Errorf("S-B7 got %v, want service_unavailable", err)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("S-T16 the answer took %v, want at most a second", took)
-		}
-		if _, ok := keys.EventKey(issuer.EventKeyID); ok || keys.Generation() != 0 {
-			t.Error("there is a key or a generation before the first set")
-		}
-	})
-}
-
-func TestRemoteKeys_F34_ABadAnswerNeverReplacesAGoodSet(t *testing.T) {
-	issuer := tokentest.New(t, token.AlgEdDSA)
-	for name, answer := range map[string]func(*http.Request) (int, string, error){
-		"refused": refused, "hangs": hangs, "empty": says(200, ""), "garbage": says(200, "<html>"), "no keys": says(200, `{"keys":[]}`),
-		"unknown keys alone": says(200, `{"keys":[{"kty":"LWE","kid":"x"}]}`), "an error with a set": says(500, string(issuer.JWKS())),
-		"a redirect": says(302, string(issuer.JWKS())), "no content": says(204, ""), "too large": says(200, string(issuer.JWKS())+strings.Repeat(" ", 1<<20)),
-		"endless": func(*http.Request) (int, string, error) { return 200, `{"keys":[` + strings.Repeat("[", 1<<20), nil },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				wire := &issuers{}
-				wire.set("a", gives(issuer))
-				keys := newRemote(wire, "a")
-				if err := keys.Refresh(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				wire.set("a", answer)
-				if err := keys.Refresh(t.Context()); err == nil {
-					t.Error("a bad answer is no error")
-				}
-				if _, err := keys.Key(t.Context(), issuer.KeyID); err != nil || keys.Generation() != 1 {
-					t.Errorf("the good set is gone: %v, generation %d", err, keys.Generation())
-				}
-			})
-		})
-	}
-}
-
-func TestRemoteKeys_F34_AnOldSetServesUntilItsMaximumAge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		issuer, wire := tokentest.New(t, token.AlgEdDSA), &issuers{}
-		wire.set("a", gives(issuer))
-		keys := newRemote(wire, "a")
-		defer running(t, keys)()
-		synctest.Wait()
-		wire.set("a", refused)
-		<-time.After(token.DefaultMaxAge)
-		if _, err := keys.Key(t.Context(), issuer.KeyID); err != nil {
-			t.Errorf("after a day without the issuer: %v", err)
-		}
-		<-time.After(token.DefaultRefreshEvery * 2)
-		if _, err := keys.Key(t.Context(), issuer.KeyID); err == nil || errors.Is(err, token.ErrUnknownKey) {
-			t.Errorf("after its maximum age got %v, want an error that is no answer", err)
-		}
-		if err := keys.Ready(t.Context()); err == nil {
-			t.Error("ready with a set that is too old")
-		}
-	})
-}
-
-func TestRemoteKeys_TriesReplicasInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		issuer, wire := tokentest.New(t, token.AlgEdDSA), &issuers{}
-		wire.set("a", hangs)
-		wire.set("b", says(503, ""))
-		wire.set("c", gives(issuer))
-		keys := newRemote(wire, "a", "b", "c")
-		if err := keys.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		asked := wire.asked.Load()
-		if err := keys.Refresh(t.Context()); err != nil || wire.asked.Load() != asked+1 {
-			t.Errorf("the replica that answered is not asked first: %d requests (%v)", wire.asked.Load()-asked, err)
-		}
-		wire.set("c", refused)
-		err := keys.Refresh(t.Context())
-		for _, want := range []string{"connection refused", "503", "deadline"} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("the error does not tell of %q: %v", want, err)
-			}
-		}
-	})
-}
-
-func TestRemoteKeys_AHungReplicaLeavesTimeToFindANewKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		old, next, wire := tokentest.New(t, token.AlgEdDSA), tokentest.New(t, token.AlgEdDSA), &issuers{}
-		wire.set("a", gives(old))
-		wire.set("b", gives(next))
-		keys := newRemote(wire, "a", "b")
-		if err := keys.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		wire.set("a", hangs)
-		began := time.Now()
-		if _, err := keys.Key(t.Context(), next.KeyID); err != nil {
-			t.Errorf("Key: %v", err)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("it took %v", took)
-		}
-	})
-}
-
 func TestRemoteKeys_GenerationGrowsWithTheSet(t *testing.T) {
 	a, b, wire := tokentest.New(t, token.AlgEdDSA), tokentest.New(t, token.AlgES256), &issuers{}
 	keys := newRemote(wire, "a")
@@ -302,41 +108,6 @@ func TestRemoteKeys_GenerationGrowsWithAChangeOfUse(t *testing.T) {
 		if got, want := keys.Generation(), []uint64{1, 2, 2, 3}[i]; got != want {
 			t.Errorf("step %d: generation %d, want %d", i, got, want)
 		}
-	}
-}
-
-// endless is a body without end, which notes how much of it was read.
-type endless struct{ read int64 }
-
-func (e *endless) Read(p []byte) (int, error) {
-	e.read += int64(len(p))
-	if e.read > 1<<24 {
-		return 0, io.EOF
-	}
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
-}
-
-func (e *endless) Close() error { return nil }
-
-// roundTrip answers requests by a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func TestRemoteKeys_F34_AnEndlessAnswerIsReadNoFurtherThanItsBound(t *testing.T) {
-	body := &endless{}
-	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: body, Request: r}, nil
-	})}
-	keys := token.NewRemoteKeys(token.RemoteKeysConfig{URLs: []string{"http://a"}, Client: client})
-	if err := keys.Refresh(t.Context()); err == nil {
-		t.Error("an endless answer is no error")
-	}
-	if body.read > 2*token.MaxSetBytes {
-		t.Errorf("%d bytes were read, want about %d", body.read, token.MaxSetBytes)
 	}
 }
 
@@ -421,12 +192,4 @@ func TestRemoteKeys_OverHTTPWithItsOwnClient(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
-}
-
-func kidsOf(n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = fmt.Sprint("garbage-", i)
-	}
-	return out
 }

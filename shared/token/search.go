@@ -63,7 +63,7 @@ func (r *RemoteKeys) lookFor(ctx context.Context, kid string) {
 func (r *RemoteKeys) find(ctx context.Context, kid string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), searchTimeout)
 	defer cancel()
-	if err := r.Refresh(ctx); err != nil {
+	if err := r.refresh(ctx); err != nil {
 		r.config.Log.WarnContext(ctx, "fetch key set for an unknown kid", "error", err)
 		return
 	}
