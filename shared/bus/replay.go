@@ -111,7 +111,9 @@ func (r *replay) run(ctx context.Context) (done bool, err error) {
 				r.handlerFailed = true
 				return false, err
 			}
-			r.next, left = meta.Sequence.Stream+1, meta.NumPending
+			if r.next, left = meta.Sequence.Stream+1, meta.NumPending; r.next > r.last {
+				return true, nil
+			}
 		}
 		if err := batch.Error(); err != nil {
 			return false, err
@@ -123,7 +125,9 @@ func (r *replay) run(ctx context.Context) (done bool, err error) {
 			return false, nats.ErrTimeout
 		}
 	}
-	return true, nil
+	// The last of the messages were deleted meanwhile. That is believed of a new
+	// consumer only, which has just counted.
+	return delivered == 0, nil
 }
 
 // pause waits unless ctx ends first.
