@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"gatehouse.internal/shared/contract"
 )
@@ -57,6 +58,9 @@ func RedisOptions(url string) (*redis.Options, error) {
 	if err != nil {
 		return nil, errors.New("not a Redis URL (redis://[:password@]host:port/db)") // the text may hold a password
 	}
+	// The library writes plain lines to standard error, past the JSON log. What
+	// they say comes back as errors, too, and is logged by those who asked.
+	redis.SetLogger(new(logging.VoidLogger))
 	options.ContextTimeoutEnabled = true
 	options.MaxRetries = -1
 	options.DialerRetries = 1

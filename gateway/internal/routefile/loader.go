@@ -31,13 +31,14 @@ type Config struct {
 	Log   *slog.Logger
 
 	Poll  time.Duration // how often the files are looked at; 5 s if 0
-	Quiet time.Duration // how long after a notice; 100 ms if 0
+	Quiet time.Duration // how long they must stay as they are; 100 ms if 0
 }
 
 // Loader holds the table that is served, and renews it when the files change.
 type Loader struct {
 	config Config
 	table  atomic.Pointer[route.Table]
+	looked [sha256.Size]byte // what Run saw last
 
 	mu       sync.Mutex
 	seen     [sha256.Size]byte
@@ -79,10 +80,11 @@ func (l *Loader) Problems() error {
 
 // Reload looks at the files and serves them if they changed and are good. It
 // returns what Problems does.
-func (l *Loader) Reload() error {
+func (l *Loader) Reload() error { return l.renew(readAll(l.config.Paths)) }
+
+func (l *Loader) renew(all sources) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := readAll(l.config.Paths)
 	digest := all.digest()
 	if digest == l.seen {
 		return l.problems

@@ -36,9 +36,11 @@ func folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
+// write replaces a file in one step.
 func write(t testing.TB, name, content string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+	temporary := filepath.Join(filepath.Dir(name), ".tmp")
+	if err := errors.Join(os.WriteFile(temporary, []byte(content), 0o600), os.Rename(temporary, name)); err != nil {
 		t.Fatal(err)
 	}
 }

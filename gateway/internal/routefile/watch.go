@@ -61,21 +61,32 @@ func (l *Loader) follow(ctx context.Context, watcher *fsnotify.Watcher) error {
 			}
 			// A lost notice; the next look makes up for it.
 			l.config.Log.Warn("route files: watch", "error", err.Error())
+			continue
 		case <-quiet.C:
-			l.look(watcher)
 		case <-poll.C:
-			l.look(watcher)
+		}
+		if watcher != nil {
+			l.watchFolders(watcher) // one may have come back
+		}
+		if !l.look() {
+			quiet.Reset(l.config.Quiet)
 		}
 	}
 }
 
-// look reloads, and watches folders that came back.
-func (l *Loader) look(watcher *fsnotify.Watcher) {
-	if watcher != nil {
-		l.watchFolders(watcher)
+// look reloads if the files are the same as at the last look, and reports
+// whether they were. A file that is written in place is empty for a moment,
+// which would be a good table without any routes.
+func (l *Loader) look() (settled bool) {
+	all := readAll(l.config.Paths)
+	digest := all.digest()
+	settled = digest == l.looked
+	l.looked = digest
+	if settled {
+		// The problems were logged, and wait in Problems for whoever asks.
+		_ = l.renew(all)
 	}
-	// The problems were logged, and wait in Problems for whoever asks.
-	_ = l.Reload()
+	return settled
 }
 
 // watchFolders adds what is not watched yet; one that is missing stays with
