@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/shared/bus"
@@ -44,9 +45,11 @@ type Follower struct {
 	KeysStale func()
 
 	once     sync.Once
-	advanced chan struct{} // the watermark rose: report at once
-	gap      chan struct{} // something may be missing
-	replayed chan struct{} // closed once the replay has ended
+	sending  sync.Mutex
+	nonce    atomic.Pointer[string] // the newest one sent
+	advanced chan struct{}          // the watermark rose: report soon
+	gap      chan struct{}          // something may be missing
+	replayed chan struct{}          // closed once the replay has ended
 }
 
 func (f *Follower) init() {
@@ -87,13 +90,19 @@ func (f *Follower) batch(message []byte, live bool) {
 		f.rejected("batch", err)
 		return
 	}
+	nonce := f.nonce.Load()
+	switch {
+	case rose && live && nonce != nil:
+		f.send(*nonce) // from here, because somebody waits for it
+	case rose:
+		signal(f.advanced)
+	}
 	if live && len(b.Entries) > 0 {
 		f.Metrics.propagated(f.Now().Sub(b.Committed))
 	}
-	if rose {
-		signal(f.advanced)
+	if _, _, _, missing := f.View.Progress.Missing(); missing {
+		signal(f.gap)
 	}
-	signal(f.gap)
 }
 
 func (f *Follower) head(message []byte) {
@@ -120,25 +129,29 @@ func (f *Follower) rejected(what string, err error) {
 	signal(f.gap)
 }
 
-// report sends a new nonce every period, and the watermark as soon as it rises.
+// report sends a new nonce every period, and soon after a replay or a repair
+// has moved the watermark. A live batch is reported at once, by batch.
 func (f *Follower) report(ctx context.Context) {
 	ticker := time.NewTicker(reportPeriod)
 	defer ticker.Stop()
-	nonce := f.View.Progress.Nonce()
-	f.send(nonce)
 	for {
+		nonce := f.View.Progress.Nonce()
+		f.nonce.Store(&nonce)
+		f.send(nonce)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			nonce = f.View.Progress.Nonce()
 		case <-f.advanced:
 		}
-		f.send(nonce)
 	}
 }
 
+// send reports one at a time, so that no report of an older watermark follows
+// one of a newer.
 func (f *Follower) send(nonce string) {
+	f.sending.Lock()
+	defer f.sending.Unlock()
 	at := f.View.Progress.Position()
 	report := contract.Report{
 		V: contract.ReportVersion, Node: f.View.Node, Nonce: nonce, Address: f.Address, Version: f.Version,
