@@ -7,6 +7,7 @@ MODULES  := shared auth-service gateway user-service deploy/standalone
 SERVICES := auth-service gateway user-service
 FUZZTIME ?= 10s
 BENCH    ?= .
+PKGS     ?= work
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE = $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
 
@@ -18,9 +19,9 @@ help:
 run:
 	@go run ./deploy/standalone $(ARGS)
 
-## test: every test of every module (more flags in TESTFLAGS="...")
+## test: every test of every module (fewer with PKGS=./shared/..., more flags in TESTFLAGS="...")
 test:
-	go test $(RACE) -timeout 20m $(TESTFLAGS) work
+	go test $(RACE) -timeout 20m $(TESTFLAGS) $(PKGS)
 
 ## lint: gofmt, go vet and golangci-lint over every module
 lint: bin/golangci-lint
@@ -35,7 +36,7 @@ build:
 
 ## bench: the benchmarks, each beside its baseline (choose with BENCH=regexp)
 bench:
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) work
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKGS)
 
 ## fuzz: every fuzz target, each for FUZZTIME (10s)
 fuzz:
@@ -46,7 +47,7 @@ fuzz:
 
 ## chaos: the tests that break things on purpose: faults, restarts, lost connections
 chaos:
-	go test $(RACE) -count=1 -timeout 20m -run 'Chaos|Fault|Restart' $(TESTFLAGS) work
+	go test $(RACE) -count=1 -timeout 20m -run 'Chaos|Fault|Restart' $(TESTFLAGS) $(PKGS)
 
 ## e2e: the end-to-end walk over HTTP, on a standalone of its own
 e2e:
