@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -326,7 +325,7 @@ func TestConnect_doesNotWaitForAServerThatIsAway(t *testing.T) {
 }
 
 func TestConnect_refusesAnEmptyURL(t *testing.T) {
-	if _, err := bus.Connect(bus.Config{}, slog.New(slog.NewTextHandler(io.Discard, nil))); err == nil {
+	if _, err := bus.Connect(bus.Config{}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("it connected")
 	}
 }

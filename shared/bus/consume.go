@@ -48,25 +48,13 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, handle func(ctx context.C
 	}
 	c.MaxDeliver = cmp.Or(c.MaxDeliver, 5)
 	c.AckWait = cmp.Or(c.AckWait, 5*time.Second)
-	trouble := &quietLog{bus: b, name: c.Durable}
-	wait := minRestart
-	for ctx.Err() == nil {
+	r := restarts{bus: b, name: c.Durable, wait: minRestart}
+	for ctx.Err() == nil && !b.isClosed() {
 		healthy, err := b.consumeOnce(ctx, c, handle)
-		if ctx.Err() != nil {
-			break
-		}
-		if b.isClosed() {
-			return fmt.Errorf("consume %s: %w", c.Stream, nats.ErrConnectionClosed)
-		}
-		if healthy {
-			wait = minRestart
-		}
-		if err != nil {
-			trouble.report(err)
-			// An early end of the pause is the end of ctx, which the loop sees.
-			_ = pause(ctx, wait/2+rand.N(wait))
-			wait = min(2*wait, maxRestart)
-		}
+		r.rest(ctx, healthy, err)
+	}
+	if ctx.Err() == nil {
+		return fmt.Errorf("consume %s: %w", c.Stream, nats.ErrConnectionClosed)
 	}
 	return nil
 }
@@ -113,18 +101,30 @@ func (b *Bus) consumeOnce(ctx context.Context, c Consumer, handle func(context.C
 	return true, nil
 }
 
-// quietLog logs trouble when it changes, and else now and then.
-type quietLog struct {
+// restarts spaces the attempts to consume, and logs trouble when it changes and
+// else now and then.
+type restarts struct {
 	bus  *Bus
 	name string
+	wait time.Duration
 	last string
 	at   time.Time
 }
 
-func (q *quietLog) report(err error) {
-	if err.Error() == q.last && time.Since(q.at) < quietFor {
+// rest waits before the next attempt: not at all after a reconnect, and longer
+// each time while nothing works.
+func (r *restarts) rest(ctx context.Context, healthy bool, err error) {
+	if healthy {
+		r.wait = minRestart
+	}
+	if err == nil || ctx.Err() != nil {
 		return
 	}
-	q.last, q.at = err.Error(), time.Now()
-	q.bus.log.Warn("consumer is interrupted", "consumer", q.name, "error", err)
+	if err.Error() != r.last || time.Since(r.at) > quietFor {
+		r.last, r.at = err.Error(), time.Now()
+		r.bus.log.Warn("consumer is interrupted", "consumer", r.name, "error", err)
+	}
+	// An early end of the pause is the end of ctx, which the caller sees.
+	_ = pause(ctx, r.wait/2+rand.N(r.wait))
+	r.wait = min(2*r.wait, maxRestart)
 }

@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net"
 	"slices"
@@ -176,7 +177,7 @@ func BenchmarkRedis_getAmong100kExpiringKeys(b *testing.B) {
 	for part := range 10 {
 		fill.Go(func() {
 			script := "for i = 1, 10000 do redis.call('SET', 'k' .. ARGV[1] .. ':' .. i, 'x', 'EX', 900) end"
-			if err := client.Eval(ctx, script, nil, part).Err(); err != nil && err != redis.Nil {
+			if err := client.Eval(ctx, script, nil, part).Err(); err != nil && !errors.Is(err, redis.Nil) {
 				b.Error(err)
 			}
 		})

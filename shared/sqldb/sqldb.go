@@ -73,7 +73,7 @@ func prepare(rawURL string) (*DB, error) {
 		db.dialect, db.writer = SQLite, make(chan struct{}, 1)
 		db.source, err = newSQLite(rawURL)
 	default:
-		return nil, errors.New("database URL must start with postgres:// or sqlite:")
+		return nil, errors.New("database URL must start with sqlite: or postgres://")
 	}
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func bounded() (context.Context, context.CancelFunc) {
 // nothing listens at address.
 func requireServer(t testing.TB, name, address string) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(t.Context(), "tcp", address)
 	if err == nil {
 		_ = conn.Close()
 		return
