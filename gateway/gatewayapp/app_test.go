@@ -155,7 +155,7 @@ func TestNew_refuses(t *testing.T) {
 		}
 		body, _ := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if res.StatusCode != 503 || !strings.Contains(string(body), "keys") || !strings.Contains(string(body), "revocations") {
+		if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "keys") || !strings.Contains(string(body), "revocations") {
 			t.Errorf("readyz: %d %s", res.StatusCode, body)
 		}
 		if err := app.Ready(ctx); err == nil {
@@ -185,7 +185,7 @@ func TestApp_Operations(t *testing.T) {
 		if status, body := ops(path); status != 200 {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
-		if res, _ := w.do("GET", path); res.StatusCode != 404 {
+		if res, _ := w.do("GET", path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s on the public port: %d", path, res.StatusCode)
 		}
 	}
@@ -230,7 +230,7 @@ func TestApp_RoutesChangeWithoutARestart(t *testing.T) {
 	if err := os.WriteFile(w.cfg.Routes[0], []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the new route is served", func() bool { res, _ := w.do("GET", "/api/new/x"); return res.StatusCode == 200 })
+	w.until("the new route is served", func() bool { res, _ := w.do("GET", "/api/new/x"); return res.StatusCode == http.StatusOK })
 	if w.app.backends.byName["auth"] != before {
 		t.Error("an upstream that did not change was made anew")
 	}
@@ -238,7 +238,7 @@ func TestApp_RoutesChangeWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("the problem is seen", func() bool { return w.app.routes.Problems() != nil })
-	if res, _ := w.do("GET", "/api/new/x"); res.StatusCode != 200 {
+	if res, _ := w.do("GET", "/api/new/x"); res.StatusCode != http.StatusOK {
 		t.Errorf("a bad file replaced a good table: %d", res.StatusCode)
 	}
 	close(release)
@@ -296,7 +296,7 @@ func TestApp_TLS(t *testing.T) {
 		w.client.Transport = transport
 		res, _ := w.do("GET", "/api/orders/x?a;b", bearer+w.token(nil), "X-User-Id: evil", "Cookie: a=1", "Cookie: __Host-access=x")
 		got := w.last()
-		if res.StatusCode != 200 || (res.ProtoMajor == 2) != http2 || got.RequestURI != "/api/orders/x?a;b" || got.Header.Get("X-User-Id") == "evil" || got.Header.Get("Cookie") != "a=1" {
+		if res.StatusCode != http.StatusOK || (res.ProtoMajor == 2) != http2 || got.RequestURI != "/api/orders/x?a;b" || got.Header.Get("X-User-Id") == "evil" || got.Header.Get("Cookie") != "a=1" {
 			t.Errorf("HTTP/2 %v: %d %s, upstream saw %s %v", http2, res.StatusCode, res.Proto, got.RequestURI, got.Header)
 		}
 		if got.Header.Get("X-Forwarded-Proto") != "https" || !strings.HasPrefix(got.Header.Get("Via"), map[bool]string{true: "2 ", false: "1.1 "}[http2]) {
@@ -325,7 +325,7 @@ func TestApp_TrustedProxiesTellForWhomTheyAsk(t *testing.T) {
 			t.Errorf("X-Request-Id is %q", res.Header.Get("X-Request-Id"))
 		}
 	}
-	if res, _ := w.do("GET", "/api/limited/x", "X-Forwarded-For: 203.0.113.10"); res.StatusCode != 200 {
+	if res, _ := w.do("GET", "/api/limited/x", "X-Forwarded-For: 203.0.113.10"); res.StatusCode != http.StatusOK {
 		t.Errorf("another client: %d", res.StatusCode)
 	}
 	if got := w.last().Header.Get("X-Forwarded-For"); got != "203.0.113.10, 127.0.0.1" {
@@ -333,7 +333,7 @@ func TestApp_TrustedProxiesTellForWhomTheyAsk(t *testing.T) {
 	}
 	neighbours := 0
 	for i := range 8 { // IPv6 addresses of one /64 are one client's
-		if res, _ := w.do("GET", "/api/limited/x", fmt.Sprintf("X-Forwarded-For: 2001:db8::%d", i)); res.StatusCode == 200 {
+		if res, _ := w.do("GET", "/api/limited/x", fmt.Sprintf("X-Forwarded-For: 2001:db8::%d", i)); res.StatusCode == http.StatusOK {
 			neighbours++
 		}
 	}

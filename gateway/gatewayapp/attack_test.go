@@ -38,7 +38,7 @@ func TestPipeline_SP8OneReadingOfEveryPath(t *testing.T) {
 			res, body := w.ask("GET " + target + " HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n")
 			all := w.requests()
 			switch {
-			case res.StatusCode == 200:
+			case res.StatusCode == http.StatusOK:
 				if len(all) != before+1 {
 					t.Fatalf("200 without an upstream: %s", body)
 				}
@@ -48,9 +48,9 @@ func TestPipeline_SP8OneReadingOfEveryPath(t *testing.T) {
 				}
 			case len(all) != before:
 				t.Errorf("answered %d, but reached the upstream as %q", res.StatusCode, all[before].RequestURI)
-			case res.StatusCode == 401 && !strings.HasPrefix(strings.TrimPrefix(target, "http://gw"), "/api/orders"):
+			case res.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(strings.TrimPrefix(target, "http://gw"), "/api/orders"):
 				t.Errorf("it was taken for the protected route")
-			case res.StatusCode != 400 && res.StatusCode != 401 && res.StatusCode != 404 && res.StatusCode != 414:
+			case res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusRequestURITooLong:
 				t.Errorf("got %d %s", res.StatusCode, body)
 			}
 		})
@@ -158,13 +158,13 @@ func TestPipeline_FramingAttacks(t *testing.T) {
 		}
 	})
 	t.Run("S-P4 no host", func(t *testing.T) {
-		if res, _ := w.ask("GET /api/public/x HTTP/1.1\r\n\r\n"); res.StatusCode != 400 {
+		if res, _ := w.ask("GET /api/public/x HTTP/1.1\r\n\r\n"); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("got %d", res.StatusCode)
 		}
 	})
 	t.Run("S-P4 a folded field becomes one line", func(t *testing.T) {
 		res, _ := w.ask("GET /api/public/folded HTTP/1.1\r\nHost: gw\r\nX: a\r\n  X-User-Id: evil\r\nConnection: close\r\n\r\n")
-		if res.StatusCode == 200 && (w.last().Header.Get("X-User-Id") != "" || w.last().Header.Get("X") != "a X-User-Id: evil") {
+		if res.StatusCode == http.StatusOK && (w.last().Header.Get("X-User-Id") != "" || w.last().Header.Get("X") != "a X-User-Id: evil") {
 			t.Errorf("upstream got %v", w.last().Header)
 		}
 	})
@@ -179,11 +179,11 @@ func TestPipeline_SP11UpgradeIsJudgedByTheRoute(t *testing.T) {
 	const head = "Host: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n"
 	for path, want := range map[string]string{"/api/public/x": "upgrade:", "/api/orders/x": "upgrade:", "/ws/x": "upgrade:websocket"} {
 		c, in := w.raw("GET " + path + " HTTP/1.1\r\n" + head + bearer + good + "\r\n\r\n")
-		if res, body := readAnswer(t, in); res.StatusCode != 200 || body != want {
+		if res, body := readAnswer(t, in); res.StatusCode != http.StatusOK || body != want {
 			t.Errorf("%s: %d %q", path, res.StatusCode, body)
 		}
 		_, _ = io.WriteString(c, "GET /api/orders/admin/x HTTP/1.1\r\nHost: gw\r\nX-User-Id: evil\r\n\r\n")
-		if res, body := readAnswer(t, in); res.StatusCode != 401 {
+		if res, body := readAnswer(t, in); res.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: a second request on the connection gets %d %q", path, res.StatusCode, body)
 		}
 	}
@@ -229,7 +229,7 @@ func TestPipeline_SP16Limits(t *testing.T) {
 		c, in := w.raw("POST /api/orders/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 5\r\n\r\nhello")
 		_, _ = readAnswer(t, in)
 		_, _ = io.WriteString(c, "GET /api/public/x HTTP/1.1\r\nHost: gw\r\n\r\n")
-		if res, _ := readAnswer(t, in); res.StatusCode != 200 {
+		if res, _ := readAnswer(t, in); res.StatusCode != http.StatusOK {
 			t.Errorf("then %d", res.StatusCode)
 		}
 	})
@@ -240,12 +240,12 @@ func TestPipeline_SP16Limits(t *testing.T) {
 	t.Run("a head that is too large", func(t *testing.T) {
 		res, body := w.do("GET", "/api/public/x", "X-Large: "+strings.Repeat("y", 26_000))
 		wantProblem(t, res, body, 431, fault.HeadersTooLarge)
-		if res, _ := w.do("GET", "/api/public/x", "X-Large: "+strings.Repeat("y", 100_000)); res.StatusCode != 431 {
+		if res, _ := w.do("GET", "/api/public/x", "X-Large: "+strings.Repeat("y", 100_000)); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("a much larger one: %d", res.StatusCode)
 		}
 	})
 	t.Run("an expectation that is not known", func(t *testing.T) {
-		if res, _ := w.ask("POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\nExpect: magic\r\n\r\n"); res.StatusCode != 417 {
+		if res, _ := w.ask("POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\nExpect: magic\r\n\r\n"); res.StatusCode != http.StatusExpectationFailed {
 			t.Errorf("got %d", res.StatusCode)
 		}
 	})
@@ -254,10 +254,10 @@ func TestPipeline_SP16Limits(t *testing.T) {
 func TestPipeline_ASpoofedHostChangesNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, host := range []string{"evil.example", "127.0.0.1", "localhost:80", "orders", "a.b:99999", "[::1]"} {
-		if res, body := w.ask("GET /api/orders/x HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: evil2.example\r\nConnection: close\r\n\r\n"); res.StatusCode != 401 {
+		if res, body := w.ask("GET /api/orders/x HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: evil2.example\r\nConnection: close\r\n\r\n"); res.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: %d %s", host, res.StatusCode, body)
 		}
-		if res, _ := w.ask("GET /api/public/x HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: evil2.example\r\nConnection: close\r\n\r\n"); res.StatusCode == 200 {
+		if res, _ := w.ask("GET /api/public/x HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Host: evil2.example\r\nConnection: close\r\n\r\n"); res.StatusCode == http.StatusOK {
 			if got := w.last(); got.Host == host || got.Header.Get("X-Forwarded-Host") != host {
 				t.Errorf("%s: upstream saw %q and %q", host, got.Host, got.Header.Get("X-Forwarded-Host"))
 			}

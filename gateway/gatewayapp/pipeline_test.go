@@ -159,7 +159,7 @@ func TestPipeline_SB(t *testing.T) {
 	})
 	t.Run("S-B5 the scheme is compared without regard to case", func(t *testing.T) {
 		for _, scheme := range []string{"bearer", "BEARER", "bEaReR"} {
-			if res, body := ask("Authorization: " + scheme + " " + good); res.StatusCode != 200 {
+			if res, body := ask("Authorization: " + scheme + " " + good); res.StatusCode != http.StatusOK {
 				t.Errorf("%s: %d %s", scheme, res.StatusCode, body)
 			}
 		}
@@ -177,7 +177,7 @@ func TestPipeline_SB(t *testing.T) {
 		w.answers(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Add("WWW-Authenticate", `Digest realm="x", nonce="y"`)
 			rw.Header().Add("WWW-Authenticate", `Basic realm="z"`)
-			rw.WriteHeader(401)
+			rw.WriteHeader(http.StatusUnauthorized)
 		})
 		defer w.answers(nil)
 		res, _ := ask(bearer + good)
@@ -213,14 +213,14 @@ func TestPipeline_Revocation(t *testing.T) {
 			n := map[contract.RevocationKind]int{contract.RevokeToken: 1, contract.RevokeSession: 11, contract.RevokeUser: 21, contract.RevokeUserStale: 31}[c.entry.Kind]
 			raw := person(n)
 			for range 3 { // warm, on one connection (F38)
-				if res, body := w.do("GET", "/api/orders/x", bearer+raw); res.StatusCode != 200 {
+				if res, body := w.do("GET", "/api/orders/x", bearer+raw); res.StatusCode != http.StatusOK {
 					t.Fatalf("before: %d %s", res.StatusCode, body)
 				}
 			}
 			w.revoke(c.entry)
 			res, body := w.do("GET", "/api/orders/x", bearer+raw)
 			wantProblem(t, res, body, 401, c.kind)
-			if other, _ := w.do("GET", "/api/orders/x", bearer+person(n+100)); other.StatusCode != 200 {
+			if other, _ := w.do("GET", "/api/orders/x", bearer+person(n+100)); other.StatusCode != http.StatusOK {
 				t.Errorf("somebody else gets %d", other.StatusCode)
 			}
 		})
@@ -231,7 +231,7 @@ func TestPipeline_Revocation(t *testing.T) {
 		defer w.silence(false)
 		w.until("the view is too old for administrators", func() bool {
 			res, body := w.do("GET", "/api/orders/admin/x", bearer+admin)
-			if res.StatusCode == 200 {
+			if res.StatusCode == http.StatusOK {
 				return false
 			}
 			wantProblem(t, res, body, 503, fault.RevocationStateUnknown)
@@ -240,10 +240,10 @@ func TestPipeline_Revocation(t *testing.T) {
 			}
 			return true
 		})
-		if res, _ := w.do("GET", "/api/orders/x", bearer+admin); res.StatusCode != 200 {
+		if res, _ := w.do("GET", "/api/orders/x", bearer+admin); res.StatusCode != http.StatusOK {
 			t.Errorf("a route with 30 s gets %d", res.StatusCode)
 		}
-		if res, _ := w.do("GET", "/api/public/x"); res.StatusCode != 200 {
+		if res, _ := w.do("GET", "/api/public/x"); res.StatusCode != http.StatusOK {
 			t.Errorf("a public route gets %d", res.StatusCode)
 		}
 	})
@@ -310,7 +310,7 @@ func TestPipeline_CORS(t *testing.T) {
 				t.Errorf("%s is %q", name, res.Header.Get(name))
 			}
 		}
-		if res.StatusCode != 204 || !strings.Contains(res.Header.Get("Access-Control-Allow-Methods"), "POST") || !strings.Contains(strings.Join(res.Header["Vary"], ","), "Origin") {
+		if res.StatusCode != http.StatusNoContent || !strings.Contains(res.Header.Get("Access-Control-Allow-Methods"), "POST") || !strings.Contains(strings.Join(res.Header["Vary"], ","), "Origin") {
 			t.Errorf("%d %v", res.StatusCode, res.Header)
 		}
 	})
@@ -395,7 +395,7 @@ func TestPipeline_AdminRoutes(t *testing.T) {
 			Roles            []string
 		}
 	}
-	if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != 200 || len(got.Items) < 20 {
+	if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != http.StatusOK || len(got.Items) < 20 {
 		t.Fatalf("%d %s", res.StatusCode, body)
 	}
 	names := map[string]bool{}
@@ -422,7 +422,7 @@ func TestPipeline_RateLimits(t *testing.T) {
 				t.Errorf("RateLimit-Limit is %q", res.Header.Get("RateLimit-Limit"))
 			}
 			if i < 3 {
-				if res.StatusCode != 200 {
+				if res.StatusCode != http.StatusOK {
 					t.Errorf("request %d: %d", i, res.StatusCode)
 				}
 				continue
@@ -442,7 +442,7 @@ func TestPipeline_RateLimits(t *testing.T) {
 			}
 		}
 		other := w.token(func(c *contract.Claims) { c.Subject = "01890a5d-ac96-774b-bcce-0000000000ff" })
-		if res, _ := w.do("GET", "/api/limited-user/x", bearer+other); res.StatusCode != 200 {
+		if res, _ := w.do("GET", "/api/limited-user/x", bearer+other); res.StatusCode != http.StatusOK {
 			t.Errorf("somebody else: %d", res.StatusCode)
 		}
 	})
@@ -461,7 +461,7 @@ func TestPipeline_RateLimits(t *testing.T) {
 func TestPipeline_RewriteKeepsTheRest(t *testing.T) {
 	w := newWorld(t, nil)
 	res, _ := w.do("GET", "/v1/things/a%20b/%C3%A9?x=1;y=%zz&")
-	if got := w.last().RequestURI; res.StatusCode != 200 || got != "/things/a%20b/%C3%A9?x=1;y=%zz&" {
+	if got := w.last().RequestURI; res.StatusCode != http.StatusOK || got != "/things/a%20b/%C3%A9?x=1;y=%zz&" {
 		t.Errorf("%d, upstream saw %q", res.StatusCode, got)
 	}
 }

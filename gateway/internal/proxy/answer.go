@@ -102,12 +102,13 @@ type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
 
-func newBuffers() *buffers {
-	return &buffers{pool: sync.Pool{New: func() any { return new([bufferSize]byte) }}}
-}
-
 // Get lends a buffer.
-func (b *buffers) Get() []byte { return b.pool.Get().(*[bufferSize]byte)[:] }
+func (b *buffers) Get() []byte {
+	if lent, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return lent[:]
+	}
+	return make([]byte, bufferSize)
+}
 
 // Put takes a buffer back.
 func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -84,9 +84,9 @@ func TestServe_SP14UpstreamMisbehaves(t *testing.T) {
 
 func TestServe_BothFramingsAreFoundAcrossReadsAndConnectionsInUse(t *testing.T) {
 	for _, bad := range []bool{false, true} {
-		up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+		up := newRecorder(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, out, _ := w.(http.Hijacker).Hijack()
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			head := "HTTP/1.1 200 OK\r\nX: 1\r\nTransfer-Encoding: chunked\r\n"
 			if bad {
 				head += "Content-Length: 2\r\n"
@@ -99,7 +99,7 @@ func TestServe_BothFramingsAreFoundAcrossReadsAndConnectionsInUse(t *testing.T) 
 		})
 		f := newFront(t, up.URL)
 		res, _ := f.ask(t, get)
-		if got := res.StatusCode == 502; got != bad {
+		if got := res.StatusCode == http.StatusBadGateway; got != bad {
 			t.Errorf("framed twice %v: %d", bad, res.StatusCode)
 		}
 	}
@@ -120,7 +120,7 @@ func TestServe_SP14ATruncatedBodyLooksTruncated(t *testing.T) {
 			if err != nil {
 				return // cut off before anything was sent is fine, too
 			}
-			defer res.Body.Close()
+			defer func() { _ = res.Body.Close() }()
 			if body, err := io.ReadAll(res.Body); err == nil {
 				t.Errorf("it looks whole: %q", body)
 			}
@@ -170,11 +170,11 @@ func TestServe_InterimAnswersPassAndTakeNothingWithThem(t *testing.T) {
 	f := newFront(t, url)
 	_, in := f.raw(t, get)
 	early, _ := answer(t, in)
-	if early.StatusCode != 103 || early.Header.Get("Link") != "</a.css>" {
+	if early.StatusCode != http.StatusEarlyHints || early.Header.Get("Link") != "</a.css>" {
 		t.Errorf("first came %d %v", early.StatusCode, early.Header)
 	}
 	res, body := answer(t, in)
-	if res.StatusCode != 200 || body != "ok" || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Link") != "" ||
+	if res.StatusCode != http.StatusOK || body != "ok" || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Link") != "" ||
 		res.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" {
 		t.Errorf("then came %d %q %v", res.StatusCode, body, res.Header)
 	}
@@ -199,7 +199,7 @@ func TestServe_Unreachable(t *testing.T) {
 		f := newFront(t, dead, up.URL)
 		for range 6 {
 			res, _ := f.ask(t, "POST /a HTTP/1.1\r\nHost: gw\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
-			if got := up.last(t); res.StatusCode != 200 || got.body != "hello" {
+			if got := up.last(t); res.StatusCode != http.StatusOK || got.body != "hello" {
 				t.Fatalf("%d, body %q", res.StatusCode, got.body)
 			}
 		}
@@ -223,8 +223,6 @@ func TestServe_Unreachable(t *testing.T) {
 		}
 	})
 	t.Run("a certificate nobody vouches for is unavailable", func(t *testing.T) {
-		up := newRecorder(t, nil)
-		up.Server.Close()
 		secure := newTLSRecorder(t)
 		res, body := newFront(t, secure.URL).ask(t, get)
 		wantProblem(t, res, body, 503, fault.UpstreamUnavailable)
@@ -245,7 +243,7 @@ func TestServe_OverloadedTargets(t *testing.T) {
 	res, body := f.ask(t, get)
 	wantProblem(t, res, body, 503, fault.Overloaded)
 	close(release)
-	if res, _ := answer(t, first); res.StatusCode != 200 {
+	if res, _ := answer(t, first); res.StatusCode != http.StatusOK {
 		t.Errorf("the first gets %d", res.StatusCode)
 	}
 }
@@ -265,7 +263,7 @@ func echoSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, buffered, _ := w.(http.Hijacker).Hijack()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept(r.Header.Get("Sec-Websocket-Key")))
 	_, _ = io.Copy(conn, buffered)
 }
@@ -278,7 +276,7 @@ func TestServe_SP11Upgrade(t *testing.T) {
 		for _, protocol := range []string{"websocket", "h2c", "HTTP/2.0", "foo", "websocket, h2c", "\x80"} {
 			c, in := f.raw(t, strings.Replace(wsHead, "websocket", protocol, 1)+"\r\n")
 			res, body := answer(t, in)
-			if res.StatusCode != 200 || body != "no upgrade came" {
+			if res.StatusCode != http.StatusOK || body != "no upgrade came" {
 				t.Errorf("%q: %d %q", protocol, res.StatusCode, body)
 			}
 			// The connection is still HTTP: a request on it is judged.
@@ -306,7 +304,7 @@ func TestServe_SP11Upgrade(t *testing.T) {
 		f := newFront(t, up.URL).calls(allowed)
 		c, in := f.raw(t, wsHead+"\r\n")
 		res, err := http.ReadResponse(in, nil)
-		if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Sec-Websocket-Accept") != accept("a2V5") {
+		if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("X-Request-Id") != "req-1" || res.Header.Get("Sec-Websocket-Accept") != accept("a2V5") {
 			t.Fatalf("got %v %v", res, err)
 		}
 		for _, text := range []string{"hello", "GET / HTTP/1.1\r\n\r\n"} {
@@ -345,7 +343,7 @@ func TestServe_SP11Upgrade(t *testing.T) {
 			url, _ := rawUpstream(t, "HTTP/1.1 101 Switching Protocols\r\n"+head+"\r\n\r\n", silence)
 			f := newFront(t, url).calls(allowed)
 			res, body := f.ask(t, wsHead+"\r\n")
-			if res.StatusCode != 502 {
+			if res.StatusCode != http.StatusBadGateway {
 				t.Errorf("%s: %d %q", name, res.StatusCode, body)
 			}
 		}
@@ -368,7 +366,7 @@ func TestServe_StreamsAreFlushed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	defer close(more)
 	lines := bufio.NewReader(res.Body)
 	if line, err := lines.ReadString('\n'); err != nil || line != "data: x\n" {
@@ -383,7 +381,7 @@ func TestServe_StreamsAreFlushed(t *testing.T) {
 
 func TestServe_ErrorsAreLoggedNotShown(t *testing.T) {
 	x := &exchange{proxy: &Proxy{}, Context: t.Context()}
-	err, outcome := x.judge(errors.New("dial tcp 10.1.2.3: secret detail"))
+	outcome, err := x.judge(errors.New("dial tcp 10.1.2.3: secret detail"))
 	if f, ok := errors.AsType[*fault.Error](err); !ok || strings.Contains(f.Detail, "10.1.2.3") || outcome != upstream.Failed {
 		t.Errorf("judged %v %v", err, outcome)
 	}

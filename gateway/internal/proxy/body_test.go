@@ -36,7 +36,7 @@ func TestServe_BodyLimit(t *testing.T) {
 	}
 	for _, make := range []func(int) string{chunked, announced} {
 		res, _ := f.ask(t, make(10))
-		if res.StatusCode != 200 || up.last(t).body != strings.Repeat("x", 10) {
+		if res.StatusCode != http.StatusOK || up.last(t).body != strings.Repeat("x", 10) {
 			t.Errorf("10 of 10 bytes: %d", res.StatusCode)
 		}
 		for _, n := range []int{11, 5000} {
@@ -67,7 +67,7 @@ func TestServe_TheClientsFaultsAreNotTheUpstreams(t *testing.T) {
 				continue // nothing is an answer, too
 			}
 			_ = res.Body.Close()
-			if res.StatusCode != 400 {
+			if res.StatusCode != http.StatusBadRequest {
 				t.Errorf("%q: %d", rest, res.StatusCode)
 			}
 		}
@@ -107,11 +107,11 @@ func TestServe_SP15Expect(t *testing.T) {
 	f := newFront(t, up.URL)
 	t.Run("100-continue is granted", func(t *testing.T) {
 		c, in := f.raw(t, "POST /a HTTP/1.1\r\nHost: gw\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-		if res, _ := answer(t, in); res.StatusCode != 100 {
+		if res, _ := answer(t, in); res.StatusCode != http.StatusContinue {
 			t.Fatalf("got %d", res.StatusCode)
 		}
 		_, _ = io.WriteString(c, "hello")
-		if res, _ := answer(t, in); res.StatusCode != 200 || up.last(t).body != "hello" {
+		if res, _ := answer(t, in); res.StatusCode != http.StatusOK || up.last(t).body != "hello" {
 			t.Errorf("then %d", res.StatusCode)
 		}
 	})
@@ -127,11 +127,11 @@ func TestServe_SP15Expect(t *testing.T) {
 		f := newFront(t, early.URL)
 		for i := range 5 {
 			_, in := f.raw(t, "POST /a HTTP/1.1\r\nHost: gw\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-			if res, _ := answer(t, in); res.StatusCode != 403 {
+			if res, _ := answer(t, in); res.StatusCode != http.StatusForbidden {
 				t.Fatalf("got %d", res.StatusCode)
 			}
 			path := fmt.Sprintf("/after-%d", i)
-			if res, body := f.ask(t, "GET "+path+" HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n"); res.StatusCode != 200 || body != path {
+			if res, body := f.ask(t, "GET "+path+" HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n"); res.StatusCode != http.StatusOK || body != path {
 				t.Errorf("the next request gets %d %q", res.StatusCode, body)
 			}
 		}
@@ -146,7 +146,7 @@ func TestServe_AnEarlyAnswerToALargeBodyArrives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusConflict && res.StatusCode != http.StatusBadGateway {
 		t.Errorf("got %d", res.StatusCode)
 	}

@@ -89,7 +89,7 @@ func rawUpstream(t *testing.T, answer string, end func(net.Conn)) (string, func(
 			group.Go(func() {
 				stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 				defer stop()
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				in := bufio.NewReader(c)
 				for {
 					req, err := http.ReadRequest(in)
@@ -214,7 +214,7 @@ func answer(t *testing.T, in *bufio.Reader) (*http.Response, string) {
 	if err != nil {
 		t.Fatalf("read answer: %v", err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, _ := io.ReadAll(res.Body)
 	return res, string(body)
 }

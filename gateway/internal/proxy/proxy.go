@@ -57,7 +57,7 @@ func New(o Options) *Proxy {
 		Transport:      roundTripper{p},
 		ModifyResponse: p.answered,
 		ErrorHandler:   noteError,
-		BufferPool:     newBuffers(),
+		BufferPool:     new(buffers),
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return p
@@ -81,7 +81,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 		x.body = clientBody{src: r.Body, client: http.NewResponseController(w), limit: call.MaxBody, started: x.started}
 		out.Body = &x.body
 	}
-	if len(r.Header["Upgrade"]) > 0 && !(call.WebSocket && wantsWebSocket(r)) {
+	if len(r.Header["Upgrade"]) > 0 && (!call.WebSocket || !wantsWebSocket(r)) {
 		delete(r.Header, "Upgrade") // the reverse proxy then forwards none
 	}
 	x.keepGiven()
@@ -159,7 +159,7 @@ func (p roundTripper) send(out *http.Request, target *upstream.Target) (*http.Re
 // only be cut off, which the reverse proxy does.
 func noteError(_ http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r)
-	x.err, x.outcome = x.judge(err)
+	x.outcome, x.err = x.judge(err)
 	if fault.Is(x.err, fault.UpstreamError) || fault.Is(x.err, fault.UpstreamTimeout) || fault.Is(x.err, fault.UpstreamUnavailable) {
 		x.proxy.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "upstream call failed",
 			slog.String("upstream", x.proxy.name), slog.String("request_id", x.call.RequestID), slog.Any("error", err))

@@ -26,7 +26,7 @@ func TestServe_PathAndQueryKeepTheirBytes(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			res, _ := f.ask(t, "GET "+target+" HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n")
-			if len(target) > 30000 && res.StatusCode == 431 {
+			if len(target) > 30000 && res.StatusCode == http.StatusRequestHeaderFieldsTooLarge {
 				t.Fatal("the test's own request is too long")
 			}
 			if got := up.last(t).target; got != target {
@@ -208,7 +208,7 @@ func TestServe_SP12Loops(t *testing.T) {
 	up := newRecorder(t, nil)
 	f := newFront(t, up.URL)
 	res, _ := f.ask(t, "GET /a HTTP/1.1\r\nHost: gw\r\nVia: 1.1 other, 2 gatehouse-node-1\r\nConnection: close\r\n\r\n")
-	if res.StatusCode != 502 || len(up.requests()) != 0 {
+	if res.StatusCode != http.StatusBadGateway || len(up.requests()) != 0 {
 		t.Errorf("a request that came back gets %d", res.StatusCode)
 	}
 	_, _ = f.ask(t, "GET /a HTTP/1.0\r\nVia: 1.1 gatehouse-node-12\r\n\r\n")
@@ -285,7 +285,7 @@ func TestServe_KeepAliveServesManyRequests(t *testing.T) {
 	c, in := f.raw(t, "")
 	for i := range 5 {
 		_, _ = fmt.Fprintf(c, "POST /%d HTTP/1.1\r\nHost: gw\r\nContent-Length: 2\r\n\r\nhi", i)
-		if res, body := answer(t, in); res.StatusCode != 200 || body != "ok" {
+		if res, body := answer(t, in); res.StatusCode != http.StatusOK || body != "ok" {
 			t.Fatalf("request %d: %d %q", i, res.StatusCode, body)
 		}
 	}

@@ -186,7 +186,7 @@ func TestExchange_AnAnswerThatStandsStillIsGivenUp(t *testing.T) {
 
 func TestExchange_AnEventStreamMayBeSilent(t *testing.T) {
 	next := make(chan struct{})
-	up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+	up := newRecorder(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()
 		<-next
@@ -199,7 +199,7 @@ func TestExchange_AnEventStreamMayBeSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	time.AfterFunc(100*time.Millisecond, func() { close(next) })
 	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "data: late\n\n" {
 		t.Errorf("got %q %v", body, err)
@@ -216,7 +216,7 @@ func TestNewTransport_TLS(t *testing.T) {
 		t.Errorf("timeout %v", transport.ResponseHeaderTimeout)
 	}
 	res, body := tunedFront(t, Options{Transport: transport}, up.URL).ask(t, get)
-	if res.StatusCode != 200 || body != "ok" {
+	if res.StatusCode != http.StatusOK || body != "ok" {
 		t.Errorf("got %d %q", res.StatusCode, body)
 	}
 	_, err := transport.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")

@@ -19,25 +19,25 @@ var errSwitched = errors.New("the upstream switched protocols in a way that it w
 // judge turns an error of the reverse proxy into what the client is told, and
 // into what it tells about the target. The client's own faults come first:
 // they are often the cause of what then looks like the upstream's.
-func (x *exchange) judge(err error) (error, upstream.Outcome) {
+func (x *exchange) judge(err error) (upstream.Outcome, error) {
 	if mine := x.body.fault(); mine != nil {
-		return mine, upstream.Neutral
+		return upstream.Neutral, mine
 	}
 	if x.Err() != nil || errors.Is(err, context.Canceled) {
-		return fault.Wrap(fault.Malformed, "The client ended the request.", err), upstream.Neutral
+		return upstream.Neutral, fault.Wrap(fault.Malformed, "The client ended the request.", err)
 	}
 	if _, ours := errors.AsType[*fault.Error](err); ours {
-		return err, upstream.Neutral // no target could be had
+		return upstream.Neutral, err // no target could be had
 	}
 	if unreachable(err) {
 		f := fault.Wrap(fault.UpstreamUnavailable, "The service behind this route cannot be reached.", err)
 		f.RetryAfter = time.Second
-		return f, upstream.Unreachable
+		return upstream.Unreachable, f
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return fault.Wrap(fault.UpstreamTimeout, "The service behind this route did not answer in time.", err), upstream.Failed
+		return upstream.Failed, fault.Wrap(fault.UpstreamTimeout, "The service behind this route did not answer in time.", err)
 	}
-	return fault.Wrap(fault.UpstreamError, "The service behind this route did not give a valid answer.", err), upstream.Failed
+	return upstream.Failed, fault.Wrap(fault.UpstreamError, "The service behind this route did not give a valid answer.", err)
 }
 
 // unreachable reports whether no connection came about.

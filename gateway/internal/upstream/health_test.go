@@ -68,15 +68,15 @@ func TestTarget_Report(t *testing.T) {
 	t.Run("each time in a row is longer, up to a bound", func(t *testing.T) {
 		c := &clock{}
 		s := open(t, c, Settings{Targets: three()})
-		for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30, 30} {
 			s.Targets()[0].Report(Unreachable)
-			c.advance(want*time.Second - 1)
+			c.advance(time.Duration(seconds)*time.Second - 1)
 			if !s.Targets()[0].State().Ejected {
-				t.Errorf("it is back before %d s", want)
+				t.Errorf("it is back before %d s", seconds)
 			}
 			c.advance(1)
 			if s.Targets()[0].State().Ejected {
-				t.Errorf("it is still out after %d s", want)
+				t.Errorf("it is still out after %d s", seconds)
 			}
 		}
 	})

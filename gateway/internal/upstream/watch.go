@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ func (s *Set) probeAll(ctx context.Context, timeout time.Duration, h Health) {
 	for _, t := range s.targets {
 		group.Go(func() {
 			err := h.Probe(ctx, t.URL)
-			if context.Cause(ctx) == context.Canceled {
+			if errors.Is(context.Cause(ctx), context.Canceled) {
 				return // we are stopping; it says nothing of the target
 			}
 			if t.probed(err) && h.Changed != nil {
