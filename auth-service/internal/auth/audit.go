@@ -30,6 +30,7 @@ const (
 	EventTokenRevoked         = "token_revoked"
 	EventClientRefused        = "client_refused"
 	EventAdministratorCreated = "administrator_created"
+	EventKeyRotated           = "signing_key_rotated"
 )
 
 // AuditEvents lists authentication events, newest first.
@@ -53,6 +54,12 @@ func (s *Service) AuditEvents(ctx context.Context, c Caller, q AuditQuery) (Page
 		return Page[AuditEvent]{}, fmt.Errorf("read audit trail: %w", err)
 	}
 	return cut(events, limit, func(e AuditEvent) cursor { return cursor{at: e.At, id: e.ID} }), nil
+}
+
+// KeyRotated records that the caller has made another key sign. The keys are
+// not this package's; who changes them is.
+func (s *Service) KeyRotated(ctx context.Context, c Caller, keyID string) error {
+	return s.note(ctx, c, AuditEvent{Event: EventKeyRotated, Reason: keyID}, nil)
 }
 
 // administrator refuses a caller who is not an administrator now.

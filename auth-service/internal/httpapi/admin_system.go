@@ -50,12 +50,15 @@ func (a *api) listKeys(c echo.Context, _ auth.Caller) error {
 	return answerPage(c, auth.Page[SigningKey]{Items: a.Keys.List(c.Request().Context())}, keyOf)
 }
 
-func (a *api) rotateKeys(c echo.Context, _ auth.Caller) error {
+func (a *api) rotateKeys(c echo.Context, caller auth.Caller) error {
 	if err := bindNothing(c); err != nil {
 		return err
 	}
 	key, err := a.Keys.Rotate(c.Request().Context())
 	if err != nil {
+		return err
+	}
+	if err := a.Service.KeyRotated(c.Request().Context(), caller, key.KeyID); err != nil {
 		return err
 	}
 	return answerJSON(c, http.StatusCreated, keyOf(key))

@@ -143,6 +143,10 @@ func TestAPI_S_T20_keys(t *testing.T) {
 	if states["active"] == 0 || states["retiring"] != 1 || states["next"] == 0 {
 		t.Errorf("states %v in %s", states, list.body)
 	}
+	audit := w.call("GET", "/admin/audit?event=signing_key_rotated", nil, bearer(w.admin().AccessToken)).want(200)
+	if items := decoded[page[map[string]any]](audit).Items; len(items) != 1 || items[0]["reason"] != rotated["kid"] {
+		t.Errorf("S-A1 the rotation is audited as %s", audit.body)
+	}
 }
 
 func TestAPI_nodes(t *testing.T) {
