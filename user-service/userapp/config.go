@@ -40,7 +40,7 @@ func (c *Config) Validate() error {
 		required("NATS_URL", c.NATS.URL),
 	}
 	if c.DatabaseURL != "" && !hasScheme(c.DatabaseURL, "postgres:", "postgresql:", "sqlite:") {
-		problems = append(problems, errors.New("DATABASE_URL: must start with postgres:// or sqlite:"))
+		problems = append(problems, errors.New("DATABASE_URL: must be postgres://… or sqlite:PATH"))
 	}
 	if len(c.AuthURL) == 0 {
 		problems = append(problems, required("USER_AUTH_URL", ""))

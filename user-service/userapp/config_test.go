@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,7 +76,7 @@ func TestCommand_configProblems(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		environ := append(goodEnviron()[:1], goodEnviron("USER_ISSUER_FILE=" + path)[2:]...)
+		environ := slices.DeleteFunc(goodEnviron("USER_ISSUER_FILE="+path), func(entry string) bool { return strings.HasPrefix(entry, "USER_ISSUER=") })
 		if err := Command(t.Context(), []string{"config", "print"}, environ, &out, io.Discard); err != nil || !strings.Contains(out.String(), "USER_ISSUER=https://from-a-file.test\n") {
 			t.Errorf("%v\n%s", err, out.String())
 		}

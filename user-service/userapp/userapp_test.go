@@ -56,10 +56,10 @@ func (w *world) makeStream() {
 }
 
 // until waits for a condition, and fails the test when it does not come true.
-func (w *world) until(what string, true func() bool) {
+func (w *world) until(what string, met func() bool) {
 	w.t.Helper()
 	deadline := time.After(10 * time.Second)
-	for !true() {
+	for !met() {
 		select {
 		case <-deadline:
 			w.t.Fatalf("in vain: %s", what)

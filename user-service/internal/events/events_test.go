@@ -88,10 +88,10 @@ func (b *broker) consume(store user.Store, installation string) (stop func()) {
 }
 
 // until waits for a condition, and fails the test when it does not come true.
-func until(t *testing.T, what string, true func() bool) {
+func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
-	for !true() {
+	for !met() {
 		select {
 		case <-deadline:
 			t.Fatalf("in vain: %s", what)

@@ -62,6 +62,13 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
+// in gives the fixture for a part of the test, which fails in its place.
+func (f *fixture) in(t *testing.T) *fixture {
+	part := *f
+	part.t = t
+	return &part
+}
+
 // register makes the nth account known.
 func (f *fixture) register(n int, change ...func(*contract.Account)) {
 	f.t.Helper()

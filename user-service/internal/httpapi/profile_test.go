@@ -181,7 +181,7 @@ func TestAPI_editProfile_refuses(t *testing.T) {
 		{"too much", `{"first_name":"` + strings.Repeat("a", 2<<20) + `"}`, 413, "payload_too_large", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f.wantProblem(f.patch(c.body), c.status, c.code, c.fields...)
+			f.in(t).wantProblem(f.patch(c.body), c.status, c.code, c.fields...)
 		})
 	}
 	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json-patch+json", "application/json; charset=latin1"} {

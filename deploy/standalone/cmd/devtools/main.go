@@ -104,7 +104,7 @@ func runMailbox(ctx context.Context, addr string, sink *mailbox.Sink, log *slog.
 
 // serve answers HTTP until ctx ends and what was begun is answered.
 func serve(ctx context.Context, addr string, h http.Handler, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}

@@ -45,7 +45,7 @@ func Listen(addr string, box *Mailbox, now func() time.Time, log *slog.Logger) (
 // ListenPublic is Listen on any address, for a container, whose network decides
 // who can reach it.
 func ListenPublic(addr string, box *Mailbox, now func() time.Time, log *slog.Logger) (*Sink, error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
 	}
@@ -85,7 +85,9 @@ func (s *Sink) Run(ctx context.Context) error {
 		// The listener is closed already, so an error of Close tells nothing.
 		_ = s.server.Close()
 	}
-	<-served
+	if err := <-served; err != nil {
+		return fmt.Errorf("take mail: %w", err)
+	}
 	return nil
 }
 

@@ -75,7 +75,7 @@ func TestCompose_topology(t *testing.T) {
 		}
 	}
 	for name, network := range project.Networks {
-		if name != "front" && name != "default" && !bool(network.Internal) {
+		if name != "front" && name != "default" && !network.Internal {
 			t.Errorf("network %s reaches the world", name)
 		}
 	}

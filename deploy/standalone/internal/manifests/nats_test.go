@@ -57,10 +57,10 @@ func connectWithLog(t *testing.T, address, service string, log io.Writer) *bus.B
 }
 
 // until waits for a condition, and fails the test when it does not come true.
-func until(t *testing.T, what string, true func() bool) {
+func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(5 * time.Second)
-	for !true() {
+	for !met() {
 		select {
 		case <-deadline:
 			t.Fatalf("in vain: %s", what)
