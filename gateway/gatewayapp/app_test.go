@@ -22,6 +22,8 @@ import (
 
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/token"
 	"gatehouse.internal/shared/token/tokentest"
 )
 
@@ -161,6 +163,21 @@ func TestNew_refuses(t *testing.T) {
 		if err := app.Ready(ctx); err == nil {
 			t.Error("it says that it is ready")
 		}
+		// S-B7: a gateway without keys cannot tell, and says so.
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+app.Addr()+"/auth/me", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+tokentest.New(t, token.AlgEdDSA).Token(tokentest.Claims(time.Now())))
+		if res, err = http.DefaultClient.Do(req); err != nil {
+			t.Fatal(err)
+		}
+		body, _ = io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		wantProblem(t, res, string(body), http.StatusServiceUnavailable, fault.Unavailable)
+		if res.Header.Get("Retry-After") == "" {
+			t.Error("there is no Retry-After")
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
@@ -270,6 +287,53 @@ func TestApp_StreamsEndWhenRevoked(t *testing.T) {
 	_, err = io.Copy(io.Discard, lines)
 	if took := time.Since(began); err == nil || took > 3*time.Second {
 		t.Errorf("it ended after %v with %v, and should look cut short", took, err)
+	}
+}
+
+func TestApp_StopsInOrder(t *testing.T) {
+	w := newWorld(t, nil)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	w.answers(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			rw.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(rw).Flush()
+			<-r.Context().Done()
+			return
+		}
+		close(arrived)
+		<-release
+		_ = http.NewResponseController(rw).Flush() // in chunks, as most answers of unknown length
+		_, _ = io.WriteString(rw, "whole")
+	})
+	_, events := w.raw("GET /api/public/events HTTP/1.1\r\nHost: gw\r\n\r\n")
+	if _, err := events.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	_, slow := w.raw("GET /api/public/slow HTTP/1.1\r\nHost: gw\r\n\r\n")
+	<-arrived
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); w.stop() }()
+	if _, err := io.Copy(io.Discard, events); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Error("an event stream outlives the gateway's stopping")
+	}
+	close(release)
+	if res, body := readAnswer(t, slow); res.StatusCode != http.StatusOK || body != "whole" {
+		t.Errorf("a request under way got %d %q", res.StatusCode, body)
+	}
+	<-stopped
+}
+
+func TestApp_LimitsHoldWithoutRedis(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RedisURL = "redis://127.0.0.1:1" })
+	for i := range 5 {
+		began := time.Now()
+		res, _ := w.do("GET", "/api/limited/x")
+		if want := map[bool]int{true: http.StatusOK, false: http.StatusTooManyRequests}[i < 3]; res.StatusCode != want {
+			t.Errorf("request %d: %d", i, res.StatusCode)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("request %d waited %v for Redis", i, took)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type world struct {
 	cfg    Config
 	base   string
 	client *http.Client
+	stop   func() // the gateway, and waits for it
 
 	mu     sync.Mutex
 	seen   []*http.Request // by the upstreams
@@ -102,13 +103,14 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- app.Run(ctx) }()
-	w.t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		w.client.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
 			w.t.Errorf("Run: %v", err)
 		}
 	})
+	w.t.Cleanup(w.stop)
 	w.until("the gateway is ready", func() bool { return app.Ready(context.Background()) == nil })
 }
 

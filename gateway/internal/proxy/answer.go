@@ -41,7 +41,7 @@ func (p *Proxy) answered(res *http.Response) error {
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		x.committed = true
-		x.register()
+		x.register(true)
 		return nil
 	}
 	x.quiet = isEventStream(res.Header)
@@ -49,15 +49,15 @@ func (p *Proxy) answered(res *http.Response) error {
 		res.Body = x
 		x.watchProgress()
 		if x.quiet || res.ContentLength < 0 || res.ContentLength > longAnswer {
-			x.register()
+			x.register(x.quiet)
 		}
 	}
 	return nil
 }
 
 // register has the answer judged again for as long as it lasts.
-func (x *exchange) register() {
-	x.stream = &stream{claims: x.call.Claims, maxStaleness: x.call.MaxStaleness, close: x.cutOff}
+func (x *exchange) register(endless bool) {
+	x.stream = &stream{claims: x.call.Claims, maxStaleness: x.call.MaxStaleness, endless: endless, close: x.cutOff}
 	x.proxy.streams.add(x.stream)
 }
 

@@ -35,23 +35,23 @@ type Streams struct {
 }
 
 type stream struct {
-	claims       *contract.Claims
+	claims       *contract.Claims // nil for nobody
 	maxStaleness time.Duration
+	endless      bool // it would not end by itself
 	close        func() error
 }
 
-// add registers a stream, which is closed at once if the gateway is stopping.
+// add registers a stream. If the gateway is stopping, an endless one is closed
+// at once.
 func (s *Streams) add(c *stream) {
 	s.mu.Lock()
-	stopping := s.closed
-	if !stopping {
-		if s.open == nil {
-			s.open = map[*stream]struct{}{}
-		}
-		s.open[c] = struct{}{}
+	if s.open == nil {
+		s.open = map[*stream]struct{}{}
 	}
+	s.open[c] = struct{}{}
+	refused := s.closed && c.endless
 	s.mu.Unlock()
-	if stopping {
+	if refused {
 		_ = c.close()
 	}
 }
@@ -69,8 +69,9 @@ func (s *Streams) Len() int {
 	return len(s.open)
 }
 
-// Run judges the open streams until ctx ends, and then closes them all, so
-// that a stopping server need not wait for them.
+// Run judges the open streams until ctx ends, and then closes the endless ones,
+// so that a stopping server need not wait for them. The others may come to
+// their end, as every request under way.
 func (s *Streams) Run(ctx context.Context) error {
 	ticker := time.NewTicker(streamSweep)
 	defer ticker.Stop()
@@ -81,7 +82,9 @@ func (s *Streams) Run(ctx context.Context) error {
 			s.closed = true
 			s.mu.Unlock()
 			for _, c := range s.list() {
-				_ = c.close()
+				if c.endless {
+					_ = c.close()
+				}
 			}
 			return nil
 		case <-ticker.C:

@@ -19,7 +19,7 @@ const (
 	firstEjection    = time.Second
 	maxEjection      = 30 * time.Second
 	// DefaultMaxInFlight is how many calls one target gets at a time.
-	DefaultMaxInFlight = 1024
+	DefaultMaxInFlight = 2048
 )
 
 // Settings describe an upstream.
