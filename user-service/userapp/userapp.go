@@ -12,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 	_ "time/tzdata" // time zones are known wherever the service runs
 
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -111,7 +111,7 @@ func (a *App) listen(cfg *Config, api *httpapi.API) (err error) {
 
 // routes gives the handler of requests. The gateway stands between the service
 // and its callers, so what a private address says of them is believed.
-func (a *App) routes(api *httpapi.API, registry prometheus.Registerer) *echo.Echo {
+func (a *App) routes(api *httpapi.API, registry prometheus.Registerer) http.Handler {
 	e := httpx.New(httpx.Options{
 		Log: a.log, Service: "user-service", Registry: registry, TrustRequestID: true, TrustedProxies: privateNetworks(),
 	})
