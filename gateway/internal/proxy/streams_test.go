@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,5 +248,30 @@ func TestNewTransport_TLS(t *testing.T) {
 	_, err := transport.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
 	if !unreachable(err) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("dialling a closed port: %v", err)
+	}
+}
+
+func TestProbe_Ask(t *testing.T) {
+	for answer, well := range map[string]bool{
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n": true, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno": true,
+		"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n": false, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n": false, "nonsense\r\n\r\n": false,
+	} {
+		address, _ := rawUpstream(t, answer, hangUp)
+		target, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewProbe("/livez")
+		if err := p.Ask(t.Context(), target); (err == nil) != well {
+			t.Errorf("%q: %v", answer, err)
+		}
+		p.Close()
+	}
+	up := newRecorder(t, nil)
+	target, _ := url.Parse(up.URL)
+	p := NewProbe("/health?deep=1")
+	defer p.Close()
+	if err := p.Ask(t.Context(), target); err != nil || up.last(t).target != "/health?deep=1" {
+		t.Errorf("%v, asked for %q", err, up.last(t).target)
 	}
 }
