@@ -61,7 +61,7 @@ func New(_ context.Context, cfg Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	cfg.complete()
-	a := &App{cfg: cfg, log: log.With("node", cfg.NodeID), health: new(httpx.Health), registry: prometheus.NewRegistry()}
+	a := &App{cfg: cfg, log: log.With("service", "gateway", "node", cfg.NodeID), health: new(httpx.Health), registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(a.registry)
 	for _, open := range []func() error{a.openTokens, a.openRevocations, a.openRoutes, a.listen} {
