@@ -101,8 +101,9 @@ func (a *App) listen(cfg *Config, api *httpapi.API) (err error) {
 	if a.server, err = httpx.Listen("http", cfg.Addr, a.routes(api, registry), httpx.WithLog(a.log)); err != nil {
 		return err
 	}
+	// The broker counts once, through events: while it is away later on,
+	// profiles can be read and written all the same, and events catch up.
 	a.health.Add("database", a.db.PingContext)
-	a.health.Add("broker", a.bus.Ready)
 	a.health.Add("keys", a.keys.Ready)
 	a.health.Add("events", a.consumer.Ready)
 	a.ops, err = httpx.Listen("ops", cfg.OpsAddr, httpx.OpsHandler(a.health, registry, false), httpx.WithLog(a.log))
