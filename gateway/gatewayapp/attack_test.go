@@ -189,6 +189,12 @@ func TestPipeline_SP11UpgradeIsJudgedByTheRoute(t *testing.T) {
 	}
 	res, body := w.ask("GET /ws/x HTTP/1.1\r\n" + head + "\r\n")
 	wantProblem(t, res, body, 401, fault.TokenMissing)
+	byCookie := head + "Cookie: __Host-access=" + good + "\r\n"
+	res, body = w.ask("GET /ws/x HTTP/1.1\r\n" + byCookie + "Origin: https://evil.example\r\n\r\n")
+	wantProblem(t, res, body, 403, fault.CrossOriginDenied) // S-C3 a handshake is a GET, and another site can send it
+	if res, body = w.ask("GET /ws/x HTTP/1.1\r\n" + byCookie + "Origin: http://gw\r\n\r\n"); body != "upgrade:websocket" {
+		t.Errorf("from this site: %d %q", res.StatusCode, body)
+	}
 }
 
 func TestPipeline_SP16Limits(t *testing.T) {

@@ -115,6 +115,7 @@ func (p *pipeline) identify(q *request) error {
 	claims, err := p.gate.Decide(q.r.Context(), demands(q.route), &access.Request{
 		Token: q.token, FromCookie: q.fromCookie, CredentialErr: credentialErr,
 		RefreshCookie: q.route.Upstream == issuerUpstream && hasOwnCookie(h["Cookie"]),
+		Upgrade:       len(h["Upgrade"]) > 0,
 		Method:        q.r.Method, SecFetchSite: h.Get("Sec-Fetch-Site"), Origin: h.Get("Origin"), Host: q.r.Host,
 	})
 	if err != nil {
