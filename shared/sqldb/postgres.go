@@ -1,13 +1,10 @@
 package sqldb
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"maps"
-	"net"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -63,74 +60,11 @@ func (s postgresSource) pool(patient bool) (*sql.DB, error) {
 	if patient {
 		config.Runtime = maps.Clone(config.Runtime)
 		config.Runtime["statement_timeout"] = "0"
+		connector, err := pq.NewConnectorConfig(config)
+		if err != nil {
+			return nil, fmt.Errorf("database URL: %w", redact(err))
+		}
+		return sql.OpenDB(connector), nil
 	}
-	connector, err := pq.NewConnectorConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", redact(err))
-	}
-	if !patient {
-		connector.Dialer(boundedDialer{s.answerTimeout})
-	}
-	return sql.OpenDB(connector), nil
-}
-
-// boundedDialer makes connections whose reads and writes end within a limit.
-type boundedDialer struct{ limit time.Duration }
-
-func (d boundedDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{KeepAlive: 15 * time.Second}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return &boundedConn{Conn: conn, limit: d.limit}, nil
-}
-
-func (d boundedDialer) Dial(network, address string) (net.Conn, error) {
-	return d.DialContext(context.Background(), network, address)
-}
-
-func (d boundedDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return d.DialContext(ctx, network, address)
-}
-
-// boundedConn gives each read and write its own deadline, no later than the
-// one that was set for all.
-type boundedConn struct {
-	net.Conn
-	limit   time.Duration
-	overall atomic.Int64 // Unix nanoseconds; 0 for none
-}
-
-func (c *boundedConn) SetDeadline(t time.Time) error {
-	if t.IsZero() {
-		c.overall.Store(0)
-	} else {
-		c.overall.Store(t.UnixNano())
-	}
-	return c.Conn.SetDeadline(t)
-}
-
-func (c *boundedConn) deadline() time.Time {
-	end := time.Now().Add(c.limit)
-	if overall := c.overall.Load(); overall != 0 && overall < end.UnixNano() {
-		return time.Unix(0, overall)
-	}
-	return end
-}
-
-func (c *boundedConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(c.deadline()); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(p)
-}
-
-func (c *boundedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(c.deadline()); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
+	return sql.OpenDB(boundedConnector{config: config, limit: s.answerTimeout}), nil
 }

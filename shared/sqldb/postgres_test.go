@@ -42,7 +42,7 @@ func silent(t *testing.T) string {
 }
 
 func TestBoundedConn_aSilentServerEndsAReadWithinTheLimit(t *testing.T) {
-	conn, err := boundedDialer{50 * time.Millisecond}.Dial("tcp", silent(t))
+	conn, err := (&boundedDialer{limit: 50 * time.Millisecond}).Dial("tcp", silent(t))
 	if err != nil {
 		t.Fatal(err)
 	}
