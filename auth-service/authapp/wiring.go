@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
@@ -51,8 +52,24 @@ func (a *App) openBus(context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, func() error { a.bus.Close(); return nil })
-	a.health.Add("broker", a.bus.Ready)
+	a.health.Add("broker", once(a.bus.Ready))
 	return nil
+}
+
+// once makes a check that holds for good as soon as it has held. Without a
+// broker the service answers all the same: what is committed is published
+// later, and the gateways say for themselves when they know too little. Taking
+// every replica out of service would turn that into an outage.
+func once(check func(context.Context) error) func(context.Context) error {
+	var held atomic.Bool
+	return func(ctx context.Context) error {
+		if held.Load() {
+			return nil
+		}
+		err := check(ctx)
+		held.Store(err == nil)
+		return err
+	}
 }
 
 func (a *App) openPublisher(context.Context) error {
