@@ -76,24 +76,11 @@ func (a *around) close() error {
 	return errors.Join(problems...)
 }
 
-// exampleRoutes are the routes of CONTRACT.md to the example upstream and the
-// mailbox.
-const exampleRoutes = `# Written at every start; routes of your own go into a file given by -routes.
-upstreams:
-  example: { targets: ["http://%s"] }
-  mailbox: { targets: ["http://%s"] }
-routes:
-  - { name: example, match: { path: /api/echo/* }, upstream: example, auth: required }
-  - { name: example-public, match: { path: /api/public/* }, upstream: example, auth: none }
-  - { name: example-verified, match: { path: /api/verified/* }, upstream: example, auth: required, verified_email: true }
-  - { name: example-admin, match: { path: /admin/echo/* }, upstream: example, auth: required, roles: [admin], max_staleness: 2s }
-  - { name: mailbox, match: { path: /dev/mail, methods: [GET] }, upstream: mailbox, auth: none }
-`
-
 // writeRoutes writes the example routes with this start's addresses.
 func (a *around) writeRoutes(f folder) (path string, err error) {
 	path = f.join("routes.yaml")
-	text := fmt.Sprintf(exampleRoutes, a.echo.Addr(), a.letter.Addr())
+	text := "# Written at every start; routes of your own go into a file given by -routes.\n" +
+		example.Routes("http://"+a.echo.Addr(), "http://"+a.letter.Addr())
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("write the example routes: %w", err)
 	}
