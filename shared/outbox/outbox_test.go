@@ -127,7 +127,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		case <-tick.C:
 		}
 	}
@@ -305,7 +305,7 @@ func diedInBetween(t *testing.T, url string) {
 	delivered := make(chan struct{}, 1)
 	block := make(chan struct{})
 	wakeUp := sync.OnceFunc(func() { close(block) })
-	dead := &outbox.Relay{DB: db, Now: clock, Timeout: time.Hour, Lease: time.Minute, Poll: time.Hour, Deliver: func(context.Context, outbox.Message) error {
+	dead := &outbox.Relay{DB: db, Now: clock, Concurrency: 1, Timeout: time.Hour, Lease: time.Minute, Poll: time.Hour, Deliver: func(context.Context, outbox.Message) error {
 		delivered <- struct{}{}
 		<-block
 		return nil
