@@ -37,9 +37,8 @@ func (b *Bus) storeDead(ctx context.Context, consumer string, msg jetstream.Msg,
 	// The same letter twice is one. Its id comes from its content, because
 	// sequence numbers start anew with a stream.
 	sum := sha256.Sum256(append([]byte(letter.Subject+"\x00"+msg.Subject()+"\x00"), msg.Data()...))
-	if err := b.EnsureStream(ctx, b.deadStream()); err != nil {
-		return err
-	}
+	// Made only if it is not there: not everyone may make streams.
+	b.remember(b.deadStream())
 	return b.store(ctx, letter, hex.EncodeToString(sum[:16]))
 }
 

@@ -49,18 +49,25 @@ func (s Stream) config() jetstream.StreamConfig {
 func (b *Bus) EnsureStream(ctx context.Context, s Stream) error {
 	ctx, cancel := withCallTimeout(ctx)
 	defer cancel()
-	b.mu.Lock()
-	b.streams[s.Name] = s
-	b.mu.Unlock()
+	b.remember(s)
 	return b.ensure(ctx, s)
+}
+
+// remember has the stream made when it is found gone.
+func (b *Bus) remember(s Stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams[s.Name] = s
 }
 
 func (b *Bus) ensure(ctx context.Context, s Stream) error {
 	if !b.connected.Load() {
 		return b.failure("ensure stream "+s.Name, nats.ErrDisconnected)
 	}
-	_, err := b.js.CreateOrUpdateStream(ctx, s.config())
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another replica was quicker
+	// To create what is there already with the same settings costs the server
+	// nothing; an update has it written to disk each time.
+	_, err := b.js.CreateStream(ctx, s.config())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		_, err = b.js.UpdateStream(ctx, s.config())
 	}
 	return b.failure("ensure stream "+s.Name, err)

@@ -104,6 +104,25 @@ func TestStream(t *testing.T) {
 	})
 }
 
+func TestEnsureStream_changesTheSettingsOfAStreamAndKeepsItsMessages(t *testing.T) {
+	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
+		b := connect(t, url, prefix)
+		stream := accounts(t, b)
+		store(t, b, "1")
+		stream.Subjects = append(stream.Subjects, prefix+".more")
+		stream.MaxAge = 2 * time.Hour
+		if err := b.EnsureStream(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Store(t.Context(), prefix+".more", "2", []byte("2")); err != nil {
+			t.Fatal(err)
+		}
+		if got := replay(t, b, stream.Name); fmt.Sprint(got) != "[1 2]" {
+			t.Errorf("the stream has %q", got)
+		}
+	})
+}
+
 func TestReplay(t *testing.T) {
 	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
 		b, other := connect(t, url, prefix), connect(t, url, prefix)
