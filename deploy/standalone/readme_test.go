@@ -200,20 +200,20 @@ func goFiles(t *testing.T) []string {
 	return out
 }
 
+// pathInTree is a file, or a folder with a slash at its end.
+var pathInTree = regexp.MustCompile(`^(Makefile|[A-Za-z.][A-Za-z/._-]*(/|\.[a-z]+|/run|\.work|\.md))$`)
+
 func TestReadme_shows_the_tree_as_it_is(t *testing.T) {
 	tree := section(t, "## The tree")
 	named := map[string]bool{}
 	for line := range strings.Lines(tree) {
 		for word := range strings.FieldsSeq(line) {
-			if strings.HasPrefix(word, "`") || !strings.ContainsAny(word, "/.") || strings.HasSuffix(word, ".") {
-				break
+			if !pathInTree.MatchString(word) {
+				break // the description begins
 			}
 			named[strings.TrimSuffix(word, "/")] = true
 			if _, err := os.Stat(filepath.Join("..", "..", word)); err != nil {
 				t.Errorf("the README's tree has %s: %v", word, err)
-			}
-			if !strings.HasPrefix(line, word) && !strings.HasSuffix(word, "/") && !strings.Contains(word, ".") {
-				break
 			}
 		}
 	}
@@ -242,4 +242,42 @@ func TestReadme_shows_the_tree_as_it_is(t *testing.T) {
 			t.Errorf("shared/README.md has no line for %s", folder.Name())
 		}
 	}
+}
+
+var (
+	aBenchmark = regexp.MustCompile("-bench ([A-Za-z0-9_]+) .*(\\./[a-z/-]+)`")
+	aTarget    = regexp.MustCompile("(?:`|\\$ )make ([a-z0-9]+)")
+)
+
+func TestReadme_names_benchmarks_and_targets_that_exist(t *testing.T) {
+	commands := aBenchmark.FindAllStringSubmatch(section(t, "## Measurements"), -1)
+	if len(commands) < 5 {
+		t.Fatalf("the README names %d benchmarks", len(commands))
+	}
+	for _, command := range commands {
+		if !hasBenchmark(t, command[2], command[1]) {
+			t.Errorf("the README names the benchmark %s, which %s does not have", command[1], command[2])
+		}
+	}
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range aTarget.FindAllStringSubmatch(readme(t), -1) {
+		if !strings.Contains(string(makefile), "\n"+match[1]+":") {
+			t.Errorf("the README names make %s, which is no target", match[1])
+		}
+	}
+}
+
+func hasBenchmark(t *testing.T, folder, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && regexp.MustCompile("func Benchmark[A-Za-z_]*"+name).Match(text)
+	})
 }

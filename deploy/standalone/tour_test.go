@@ -246,7 +246,7 @@ func openTerminal(t *testing.T) *terminal {
 	}()
 	t.Cleanup(func() {
 		endGroup(command)
-		for range term.lines { //nolint:revive // until the reader has ended
+		for range term.lines { // until the reader has ended
 		}
 		_ = reader.Close()
 		_ = command.Wait() // it was killed
