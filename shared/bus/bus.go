@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +52,8 @@ type Bus struct {
 	subjects  contract.Subjects
 	connected atomic.Bool // as the library last told, readable without its lock
 
+	lastRefusal string // only the library's callback goroutine uses it
+
 	mu      sync.Mutex
 	closed  bool
 	subs    map[*subscription]struct{}
@@ -64,6 +68,12 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	if cfg.URL == "" {
 		return nil, errors.New("connect to NATS: NATS_URL is empty")
 	}
+	if cfg.Creds != "" {
+		// The library would try for ever, as with a server that is away.
+		if _, err := os.ReadFile(cfg.Creds); err != nil {
+			return nil, fmt.Errorf("connect to NATS: read NATS_CREDS: %w", err)
+		}
+	}
 	b := &Bus{
 		log:      log,
 		subjects: contract.Subjects{Prefix: cmp.Or(cfg.Prefix, contract.DefaultPrefix)},
@@ -73,6 +83,9 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	}
 	options := b.options(cfg)
 	conn, err := nats.Connect(cfg.URL, options...)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = fmt.Errorf("NATS_URL is not a URL: %w", bad.Err) // without its text, which may hold a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -115,6 +128,7 @@ func (b *Bus) options(cfg Config) []nats.Option {
 				b.log.Warn("broker connection lost", "error", err)
 			}
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.refused(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
@@ -142,9 +156,19 @@ func inboxPrefix(name string) string {
 	}, cmp.Or(kind, "client"))
 }
 
-// onConnect runs on the library's callback goroutine, one event after another.
+// refused notes why an attempt to connect failed, once for each reason. It and
+// onConnect run on the library's callback goroutine, one after another.
+func (b *Bus) refused(err error) {
+	if err == nil || err.Error() == b.lastRefusal || b.isClosed() {
+		return
+	}
+	b.lastRefusal = err.Error()
+	b.log.Warn("broker cannot be reached", "error", err)
+}
+
 func (b *Bus) onConnect() {
 	b.connected.Store(true)
+	b.lastRefusal = ""
 	b.log.Info("broker connected")
 	b.mu.Lock()
 	hooks := slices.Collect(maps.Values(b.hooks))

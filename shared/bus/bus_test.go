@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -324,8 +325,22 @@ func TestConnect_doesNotWaitForAServerThatIsAway(t *testing.T) {
 	}
 }
 
-func TestConnect_refusesAnEmptyURL(t *testing.T) {
-	if _, err := bus.Connect(bus.Config{}, slog.New(slog.DiscardHandler)); err == nil {
+func TestConnect_refusesABadURLWithoutRepeatingIt(t *testing.T) {
+	for _, url := range []string{"", "nats://user:hunter2@host:port", "nats://user:hunter2@[::1"} {
+		b, err := bus.Connect(bus.Config{URL: url}, slog.New(slog.DiscardHandler))
+		if err == nil {
+			b.Close()
+			t.Errorf("%q was taken", url)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the password is in %q", err)
+		}
+	}
+}
+
+func TestConnect_refusesCredentialsThatAreNotThere(t *testing.T) {
+	b, err := bus.Connect(bus.Config{URL: "nats://127.0.0.1:1", Creds: t.TempDir() + "/none"}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		b.Close()
 		t.Error("it connected")
 	}
 }
