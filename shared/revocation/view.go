@@ -17,6 +17,11 @@ type View struct {
 	Progress *Progress
 	Node     string // this node's id, under which heads echo its nonces
 	Keys     EventKeys
+	// Applied is told of the entries of a batch once the set holds them, so
+	// that what goes on for long can end without asking again and again. It may
+	// be told of an entry more than once. It must not block, change or keep the
+	// entries, and is set before the first message is taken in. It may be nil.
+	Applied func(entries []contract.Entry)
 }
 
 // NewView returns an empty view of the node.
@@ -38,6 +43,9 @@ func (v *View) TakeBatch(message []byte) (contract.Batch, bool, error) {
 	}
 	for i := range b.Entries {
 		v.Set.Add(&b.Entries[i])
+	}
+	if v.Applied != nil && len(b.Entries) > 0 {
+		v.Applied(b.Entries)
 	}
 	return b, v.Progress.Applied(&b), nil
 }

@@ -63,6 +63,25 @@ func TestView_a_sealed_batch_revokes_and_moves_the_watermark(t *testing.T) {
 	}
 }
 
+func TestView_I13_tells_of_what_it_has_applied(t *testing.T) {
+	is := newIssuer(t, "e1")
+	v := NewView("node-1", is, time.Now)
+	var told []contract.Entry
+	v.Applied = func(entries []contract.Entry) {
+		if got := v.Set.Check(claims(1, 7, 1, 1)); got != Revoked {
+			t.Errorf("told before the set holds the entries: verdict %d", got)
+		}
+		told = append(told, entries...)
+	}
+	batch := sessionBatch(1, 1, 7, 8)
+	if _, _, err := v.TakeBatch(is.batch(batch)); err != nil || len(told) != 2 || told[1].Subject != id(8) {
+		t.Errorf("told of %v, error %v", told, err)
+	}
+	if _, _, err := v.TakeBatch(is.batch(batch)[:40]); err == nil || len(told) != 2 {
+		t.Errorf("told of %v after a broken message, error %v", told, err)
+	}
+}
+
 func TestView_I8_F39_what_is_not_signed_by_the_issuer_changes_nothing(t *testing.T) {
 	is, thief := newIssuer(t, "e1"), newIssuer(t, "e1")
 	stranger := newIssuer(t, "e2")
