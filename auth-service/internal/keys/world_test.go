@@ -22,10 +22,12 @@ type world struct {
 	at      atomic.Int64
 	changed atomic.Int64
 	log     bytes.Buffer
+	handler slog.Handler // one for all managers, because it locks what it writes to
 }
 
 func newWorld() *world {
 	w := &world{store: keystest.NewMemory()}
+	w.handler = slog.NewJSONHandler(&w.log, nil)
 	w.at.Store(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).UnixNano())
 	return w
 }
@@ -37,7 +39,7 @@ func (w *world) move(d time.Duration) { w.at.Add(int64(d)) }
 func (w *world) options() keys.Options {
 	return keys.Options{
 		Store: w.store, EncryptionKey: bytes.Repeat([]byte{7}, 32), TokenLifetime: life, Now: w.now,
-		Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Changed: func() { w.changed.Add(1) },
+		Log: slog.New(w.handler), Changed: func() { w.changed.Add(1) },
 	}
 }
 
