@@ -3,12 +3,10 @@ package revocation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/shared/bus"
@@ -45,15 +43,18 @@ type Follower struct {
 	KeysStale func()
 
 	once     sync.Once
+	steps    *Steps
 	sending  sync.Mutex
-	nonce    atomic.Pointer[string] // the newest one sent
-	advanced chan struct{}          // the watermark rose: report soon
-	gap      chan struct{}          // something may be missing
-	replayed chan struct{}          // closed once the replay has ended
+	advanced chan struct{} // the watermark rose: report soon
+	gap      chan struct{} // something may be missing
+	replayed chan struct{} // closed once the replay has ended
 }
 
 func (f *Follower) init() {
 	f.once.Do(func() {
+		f.steps = &Steps{
+			View: f.View, Log: f.Log, Metrics: f.Metrics, Now: f.Now, Address: f.Address, Version: f.Version, KeysStale: f.KeysStale,
+		}
 		f.advanced = make(chan struct{}, 1)
 		f.gap = make(chan struct{}, 1)
 		f.replayed = make(chan struct{})
@@ -65,12 +66,12 @@ func (f *Follower) init() {
 func (f *Follower) Run(ctx context.Context) error {
 	f.init()
 	subjects := f.Bus.Subjects()
-	batches, err := f.Bus.Subscribe(subjects.Batches(), func(m bus.Message) { f.batch(m.Data, true) })
+	batches, err := f.Bus.Subscribe(subjects.Batches(), func(m bus.Message) { f.do(f.steps.Batch(m.Data, true)) })
 	if err != nil {
 		return fmt.Errorf("subscribe to revocation batches: %w", err)
 	}
 	defer batches.Stop()
-	heads, err := f.Bus.Subscribe(subjects.Heads(), func(m bus.Message) { f.head(m.Data) })
+	heads, err := f.Bus.Subscribe(subjects.Heads(), func(m bus.Message) { f.do(f.steps.Head(m.Data)) })
 	if err != nil {
 		return fmt.Errorf("subscribe to revocation heads: %w", err)
 	}
@@ -83,50 +84,17 @@ func (f *Follower) Run(ctx context.Context) error {
 	return nil
 }
 
-// batch takes in a sealed batch, live or replayed.
-func (f *Follower) batch(message []byte, live bool) {
-	b, rose, err := f.View.TakeBatch(message)
-	if err != nil {
-		f.rejected("batch", err)
-		return
+// do has happen what a step asks for.
+func (f *Follower) do(next Next) {
+	if next&ReportNow != 0 {
+		f.send() // from here, because somebody waits for it
 	}
-	nonce := f.nonce.Load()
-	switch {
-	case rose && live && nonce != nil:
-		f.send(*nonce) // from here, because somebody waits for it
-	case rose:
+	if next&ReportSoon != 0 {
 		signal(f.advanced)
 	}
-	if live && len(b.Entries) > 0 {
-		f.Metrics.propagated(f.Now().Sub(b.Committed))
-	}
-	if _, _, _, missing := f.View.Progress.Missing(); missing {
+	if next&LookForGap != 0 {
 		signal(f.gap)
 	}
-}
-
-func (f *Follower) head(message []byte) {
-	outcome, err := f.View.TakeHead(message)
-	if err != nil {
-		f.rejected("head", err)
-		return
-	}
-	if outcome == HeadRegressed {
-		f.Metrics.reject("regressed")
-		f.Log.Error("the revocation log has lost numbers which this node has applied; waiting for a new epoch")
-	}
-	signal(f.gap)
-}
-
-// rejected counts a message that changed nothing, and asks for newer keys if
-// that may help. What it held is missed by number, and repaired.
-func (f *Follower) rejected(what string, err error) {
-	f.Metrics.reject(Reason(err))
-	f.Log.Warn("revocation message refused", "message", what, "reason", Reason(err))
-	if errors.Is(err, ErrUnknownKey) && f.KeysStale != nil {
-		f.KeysStale()
-	}
-	signal(f.gap)
 }
 
 // report sends a new nonce every period, and soon after a replay or a repair
@@ -135,9 +103,8 @@ func (f *Follower) report(ctx context.Context) {
 	ticker := time.NewTicker(reportPeriod)
 	defer ticker.Stop()
 	for {
-		nonce := f.View.Progress.Nonce()
-		f.nonce.Store(&nonce)
-		f.send(nonce)
+		f.steps.Renew()
+		f.send()
 		select {
 		case <-ctx.Done():
 			return
@@ -149,19 +116,10 @@ func (f *Follower) report(ctx context.Context) {
 
 // send reports one at a time, so that no report of an older watermark follows
 // one of a newer.
-func (f *Follower) send(nonce string) {
+func (f *Follower) send() {
 	f.sending.Lock()
 	defer f.sending.Unlock()
-	at := f.View.Progress.Position()
-	report := contract.Report{
-		V: contract.ReportVersion, Node: f.View.Node, Nonce: nonce, Address: f.Address, Version: f.Version,
-		Epoch: at.Epoch, Applied: at.Applied, Head: at.Head, AgeMillis: -1, Degraded: true,
-	}
-	if age, known := f.View.Progress.Age(); known {
-		report.AgeMillis = float64(age.Microseconds()) / 1000
-		report.Degraded = age > SoftLimit
-	}
-	data, err := json.Marshal(report)
+	data, err := f.steps.Report()
 	if err == nil {
 		err = f.Bus.Publish(f.Bus.Subjects().Report(f.View.Node), data)
 	}
@@ -177,7 +135,7 @@ func (f *Follower) replay(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
 	err := f.Bus.Replay(ctx, f.Bus.Subjects().RevocationStream(), func(data []byte) error {
-		f.batch(data, false)
+		f.do(f.steps.Batch(data, false))
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
@@ -194,7 +152,7 @@ func (f *Follower) repair(ctx context.Context) {
 	case <-time.After(2 * time.Second): // a hung stream must not delay what the database can give
 	}
 	for {
-		epoch, from, to, missing := f.View.Progress.Missing()
+		request, missing := f.steps.Repair()
 		if !missing {
 			select {
 			case <-ctx.Done():
@@ -206,11 +164,11 @@ func (f *Follower) repair(ctx context.Context) {
 		if !wait(ctx, repairPatience) {
 			return
 		}
-		if _, again, _, still := f.View.Progress.Missing(); !still || again != from {
+		if again, still := f.steps.Repair(); !still || again.From != request.From {
 			continue
 		}
-		if err := f.ask(ctx, contract.RepairRequest{Node: f.View.Node, Epoch: epoch, From: from, To: to}); err != nil {
-			f.Log.Warn("revocations not repaired", "from", from, "to", to, "error", err)
+		if err := f.ask(ctx, request); err != nil {
+			f.Log.Warn("revocations not repaired", "from", request.From, "to", request.To, "error", err)
 			if !wait(ctx, 100*time.Millisecond+rand.N(400*time.Millisecond)) {
 				return
 			}
@@ -231,17 +189,16 @@ func (f *Follower) ask(ctx context.Context, request contract.RepairRequest) erro
 		if err != nil {
 			return err
 		}
-		before := f.View.Progress.Position()
-		f.batch(answer, false)
-		after := f.View.Progress.Position()
-		if after == before {
-			return errors.New("the answer brought nothing new")
+		next, err := f.steps.Answer(answer)
+		f.do(next)
+		if err != nil {
+			return err
 		}
-		epoch, from, to, missing := f.View.Progress.Missing()
+		more, missing := f.steps.Repair()
 		if !missing {
 			return nil
 		}
-		request.Epoch, request.From, request.To = epoch, from, to
+		request = more
 	}
 }
 
@@ -260,24 +217,13 @@ func (f *Follower) requested(ctx context.Context, data []byte) ([]byte, error) {
 func (f *Follower) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepPeriod)
 	defer ticker.Stop()
-	start := f.Now()
-	var ahead time.Duration // how far the wall clock has run ahead of the monotonic one
-	for part := 0; ; part++ {
+	for {
+		f.do(f.steps.Sweep())
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		now := f.Now()
-		slip := now.Round(0).Sub(start.Round(0)) - now.Sub(start)
-		ahead = max(ahead, slip)
-		if ahead-slip > clockSlip {
-			f.Log.Error("the wall clock went back; learning all revocations anew", "seconds", (ahead - slip).Seconds())
-			f.View.Progress.Forget()
-			ahead = slip
-			signal(f.gap)
-		}
-		f.View.Set.Sweep(part, now)
 	}
 }
 

@@ -13,9 +13,8 @@ import (
 	"gatehouse.internal/shared/sqldb"
 )
 
-// revocationLog is the log in the database: the tables revocations and
-// revocation_state.
-type revocationLog struct{ db *sqldb.DB }
+// sqlLog is the log in the tables revocations and revocation_state.
+type sqlLog struct{ db *sqldb.DB }
 
 // state is what one look into the database has shown.
 type state struct {
@@ -53,7 +52,7 @@ const selectState = `SELECT s.epoch, s.last_number, s.published,
 	FROM revocation_state s WHERE s.id = 1`
 
 // look reads the state in one statement, so that its parts belong together.
-func (l revocationLog) look(ctx context.Context) (state, error) {
+func (l sqlLog) look(ctx context.Context) (state, error) {
 	var s state
 	if err := l.db.GetContext(ctx, &s, selectState); err != nil {
 		return state{}, sqldb.Unavailable(fmt.Errorf("read revocation state: %w", err))
@@ -72,7 +71,7 @@ const numberRows = `UPDATE revocations SET number = CAST($1 AS BIGINT) + n.k
 // returns them in order with the state after it. The first statement locks the
 // state row, so that of several sequencers one numbers at a time, and the
 // second one sees every row that was committed before it.
-func (l revocationLog) number(ctx context.Context) (state, []row, error) {
+func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	var (
 		s    state
 		rows []row
@@ -104,7 +103,7 @@ func (l revocationLog) number(ctx context.Context) (state, []row, error) {
 }
 
 // numbersOf gives the numbers of rows that have one.
-func (l revocationLog) numbersOf(ctx context.Context, ids []string) (map[string]uint64, error) {
+func (l sqlLog) numbersOf(ctx context.Context, ids []string) (map[string]uint64, error) {
 	query, args, err := sqlx.In(`SELECT id, number FROM revocations WHERE number IS NOT NULL AND id IN (?)`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("name revocations: %w", err)
@@ -122,7 +121,7 @@ func (l revocationLog) numbersOf(ctx context.Context, ids []string) (map[string]
 
 // batch reads the numbers from..to, at most a batch of them, and the state that
 // belongs to them. What was numbered below the batch's first entry is expired.
-func (l revocationLog) batch(ctx context.Context, from, to uint64) (contract.Batch, error) {
+func (l sqlLog) batch(ctx context.Context, from, to uint64) (contract.Batch, error) {
 	var rows []row
 	// The rows come first: what is pruned after that only moves oldest up.
 	err := l.db.SelectContext(ctx, &rows, `SELECT id, number, kind, subject, min_version, expires_at, created_at
@@ -159,7 +158,7 @@ func batchOf(s state, from uint64, rows []row) contract.Batch {
 }
 
 // write runs one statement in a transaction of its own.
-func (l revocationLog) write(ctx context.Context, what, query string, args ...any) error {
+func (l sqlLog) write(ctx context.Context, what, query string, args ...any) error {
 	err := sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, query, args...)
 		return err
@@ -172,7 +171,7 @@ func (l revocationLog) write(ctx context.Context, what, query string, args ...an
 
 // markPublished notes that the stream has the numbers first..last, if it has
 // those before them too.
-func (l revocationLog) markPublished(ctx context.Context, f flight) error {
+func (l sqlLog) markPublished(ctx context.Context, f flight) error {
 	return l.write(ctx, "mark revocations as published",
 		`UPDATE revocation_state SET published = $1 WHERE id = 1 AND epoch = $2 AND published < $1 AND published >= $3`,
 		f.last, f.epoch, f.first-1)
@@ -180,21 +179,21 @@ func (l revocationLog) markPublished(ctx context.Context, f flight) error {
 
 // rewind notes that the stream ends with the number last, though it had
 // acknowledged more.
-func (l revocationLog) rewind(ctx context.Context, epoch, last uint64) error {
+func (l sqlLog) rewind(ctx context.Context, epoch, last uint64) error {
 	return l.write(ctx, "rewind published revocations",
 		`UPDATE revocation_state SET published = $1 WHERE id = 1 AND epoch = $2 AND published > $1`, last, epoch)
 }
 
 // openEpoch starts an epoch newer than seen, because the database has lost
 // numbers that others have. All that it still has is published again in it.
-func (l revocationLog) openEpoch(ctx context.Context, seen uint64) error {
+func (l sqlLog) openEpoch(ctx context.Context, seen uint64) error {
 	return l.write(ctx, "open a new epoch",
 		`UPDATE revocation_state SET epoch = $1, published = 0 WHERE id = 1 AND epoch < $1`, seen+1)
 }
 
 // prune deletes the oldest numbers that no longer matter to anyone, so that
 // what is kept stays without gaps.
-func (l revocationLog) prune(ctx context.Context, now time.Time) error {
+func (l sqlLog) prune(ctx context.Context, now time.Time) error {
 	return l.write(ctx, "prune revocations", `DELETE FROM revocations WHERE number IS NOT NULL AND number <
 		COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL AND r.expires_at > $1),
 			(SELECT s.last_number + 1 FROM revocation_state s WHERE s.id = 1))`, sqldb.Micros(now))

@@ -30,6 +30,10 @@ type mirror struct {
 	s      *Sequencer
 	keys   revocation.RedisKeys
 	rounds chan finished
+
+	// These are the run's own: Redis's clock as it was last read, our own when
+	// that was, and until when Redis is left alone after a failure.
+	redisTime, takenAt, restUntil time.Time
 }
 
 // finished is a round that has ended: when it began, and what it found.
@@ -52,32 +56,36 @@ func (m *mirror) tell(f finished) {
 }
 
 func (m *mirror) run(ctx context.Context) {
-	var redisTime, takenAt time.Time // Redis's clock, and our own when it was read
-	var restUntil time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case f := <-m.rounds:
-			now := m.s.Now()
-			if now.Before(restUntil) {
-				continue
-			}
-			proven := time.Time{}
-			if !takenAt.IsZero() && takenAt.Before(f.began) {
-				proven = redisTime
-			}
-			next, err := m.step(ctx, f.state, proven)
-			if err != nil {
-				redisTime, takenAt, restUntil = time.Time{}, time.Time{}, now.Add(mirrorRest)
-				if ctx.Err() == nil {
-					m.s.Log.Warn("redis is not in step with the revocation log", "error", err)
-				}
-				continue
-			}
-			redisTime, takenAt = next, m.s.Now()
+			m.follow(ctx, f)
 		}
 	}
+}
+
+// follow brings Redis in step with a round. The moment that is proven is one
+// at which Redis's clock was read before that round began.
+func (m *mirror) follow(ctx context.Context, f finished) {
+	now := m.s.Now()
+	if now.Before(m.restUntil) {
+		return
+	}
+	proven := time.Time{}
+	if !m.takenAt.IsZero() && m.takenAt.Before(f.began) {
+		proven = m.redisTime
+	}
+	next, err := m.step(ctx, f.state, proven)
+	if err != nil {
+		m.redisTime, m.takenAt, m.restUntil = time.Time{}, time.Time{}, now.Add(mirrorRest)
+		if ctx.Err() == nil {
+			m.s.Log.Warn("redis is not in step with the revocation log", "error", err)
+		}
+		return
+	}
+	m.redisTime, m.takenAt = next, m.s.Now()
 }
 
 // step writes what Redis lacks up to the round's last number, and a proof if

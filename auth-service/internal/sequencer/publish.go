@@ -42,7 +42,7 @@ func (s *Sequencer) publish(ctx context.Context, b contract.Batch, from uint64) 
 	// dropped as a duplicate.
 	sum := sha256.Sum256(message)
 	s.lastTry = s.Now()
-	landed, err := s.Bus.StoreAsync(s.Bus.Subjects().Batches(), hex.EncodeToString(sum[:]), message)
+	landed, err := s.road.StoreAsync(s.road.Subjects().Batches(), hex.EncodeToString(sum[:]), message)
 	if err != nil {
 		s.Log.Warn("revocation batch not published; it stays in the backlog", "first", b.First, "last", b.Last(), "error", err)
 		return nil
@@ -60,36 +60,49 @@ func (s *Sequencer) publish(ctx context.Context, b contract.Batch, from uint64) 
 func (s *Sequencer) land(ctx context.Context) {
 	ticker := time.NewTicker(headPeriod)
 	defer ticker.Stop()
-	var done flight
-	note := func() {
-		if done.last == 0 {
-			return
-		}
-		if err := s.log.markPublished(ctx, done); err != nil && ctx.Err() == nil {
-			s.Log.Warn("published revocations not noted; they will be sent again", "error", err)
-		}
-		done = flight{}
-	}
+	l := landing{s: s}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			note()
+			l.note(ctx)
 		case f := <-s.flights:
-			if err := s.landed(ctx, f); err != nil {
-				if ctx.Err() == nil {
-					s.Log.Warn("revocation batch not acknowledged by the stream; it will be sent again", "first", f.first, "last", f.last, "error", err)
-				}
-				continue
-			}
-			if done.last == 0 || done.epoch != f.epoch || f.first > done.last+1 {
-				note()
-				done = f
-			}
-			done.first, done.last = min(done.first, f.first), max(done.last, f.last)
+			l.take(ctx, f)
 		}
 	}
+}
+
+// landing joins the flights that have landed and are not noted yet.
+type landing struct {
+	s    *Sequencer
+	done flight
+}
+
+// take waits for a flight and adds it to those that have landed.
+func (l *landing) take(ctx context.Context, f flight) {
+	if err := l.s.landed(ctx, f); err != nil {
+		if ctx.Err() == nil {
+			l.s.Log.Warn("revocation batch not acknowledged by the stream; it will be sent again", "first", f.first, "last", f.last, "error", err)
+		}
+		return
+	}
+	if l.done.last == 0 || l.done.epoch != f.epoch || f.first > l.done.last+1 {
+		l.note(ctx)
+		l.done = f
+	}
+	l.done.first, l.done.last = min(l.done.first, f.first), max(l.done.last, f.last)
+}
+
+// note writes down what has landed.
+func (l *landing) note(ctx context.Context) {
+	if l.done.last == 0 {
+		return
+	}
+	if err := l.s.log.markPublished(ctx, l.done); err != nil && ctx.Err() == nil {
+		l.s.Log.Warn("published revocations not noted; they will be sent again", "error", err)
+	}
+	l.done = flight{}
 }
 
 func (s *Sequencer) landed(ctx context.Context, f flight) error {
@@ -114,7 +127,7 @@ func (s *Sequencer) head(ctx context.Context, current state, nonces map[string]s
 	if err != nil {
 		return err
 	}
-	if err := s.Bus.Publish(s.Bus.Subjects().Heads(), message); err != nil {
+	if err := s.road.Publish(s.road.Subjects().Heads(), message); err != nil {
 		s.Log.Debug("head not published", "error", err) // the nodes' view age tells what follows from it
 		return nil
 	}

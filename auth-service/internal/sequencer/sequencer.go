@@ -58,6 +58,7 @@ type Sequencer struct {
 
 	id      string
 	log     revocationLog
+	road    road
 	metrics *metrics
 	mirror  *mirror
 
@@ -82,8 +83,13 @@ func New(cfg Config) (*Sequencer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a sequencer id: %w", err)
 	}
+	return assemble(cfg, id.String(), sqlLog{cfg.DB}, cfg.Bus), nil
+}
+
+// assemble makes a sequencer of its parts.
+func assemble(cfg Config, id string, log revocationLog, r road) *Sequencer {
 	s := &Sequencer{
-		Config: cfg, id: id.String(), log: revocationLog{cfg.DB}, wake: make(chan struct{}, 1),
+		Config: cfg, id: id, log: log, road: r, wake: make(chan struct{}, 1),
 		flights: make(chan flight, maxFlights), Presence: NewPresence(cfg.Now, cfg.Log),
 	}
 	s.Presence.arrived = s.poke
@@ -91,7 +97,7 @@ func New(cfg Config) (*Sequencer, error) {
 	if cfg.Redis != nil {
 		s.mirror = newMirror(s)
 	}
-	return s, nil
+	return s
 }
 
 // Run works until ctx ends. It returns an error only if it cannot subscribe.

@@ -163,7 +163,7 @@ func TestSequencer_F24_I5_a_database_that_lost_history_opens_an_epoch(t *testing
 		s.eventually("the stream has them", 5*time.Second, func() bool { return s.count(`SELECT published FROM revocation_state`) == 4 })
 		// A backup from before the last three is restored.
 		for _, statement := range []string{`DELETE FROM revocations WHERE number > 1`, `UPDATE revocation_state SET last_number = 1, published = 1`} {
-			if err := q.log.write(s.t.Context(), "restore", statement); err != nil {
+			if err := (sqlLog{s.db}).write(s.t.Context(), "restore", statement); err != nil {
 				s.t.Fatal(err)
 			}
 		}

@@ -40,8 +40,8 @@ func (s *Sequencer) keepStream(ctx context.Context) {
 func (s *Sequencer) inspect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
-	subjects := s.Bus.Subjects()
-	err := s.Bus.EnsureStream(ctx, bus.Stream{
+	subjects := s.road.Subjects()
+	err := s.road.EnsureStream(ctx, bus.Stream{
 		Name: subjects.RevocationStream(), Subjects: []string{subjects.Batches()}, MaxAge: streamAge,
 	})
 	if err != nil {
@@ -92,8 +92,8 @@ func (s *Sequencer) newEpoch(ctx context.Context, seen uint64) error {
 // streamEnd gives epoch and number of the stream's last batch, 0 and 0 if it
 // has none. A last message that is not ours is no evidence of anything.
 func (s *Sequencer) streamEnd(ctx context.Context) (epoch, last uint64, err error) {
-	subjects := s.Bus.Subjects()
-	message, found, err := s.Bus.LastInStream(ctx, subjects.RevocationStream(), subjects.Batches())
+	subjects := s.road.Subjects()
+	message, found, err := s.road.LastInStream(ctx, subjects.RevocationStream(), subjects.Batches())
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the end of the revocation stream: %w", err)
 	}
