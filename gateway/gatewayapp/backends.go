@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse.internal/gateway/internal/proxy"
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/gateway/internal/upstream"
 )
@@ -30,7 +31,7 @@ type serving struct {
 // definition a new table leaves as it is keeps what is known of its health and
 // its connections.
 type backends struct {
-	streams   *proxy.Streams
+	live      *live.Registry
 	pseudonym string
 	metrics   *metrics
 	log       *slog.Logger
@@ -114,7 +115,7 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 	to.transports[timeout] = proxy.NewTransport(timeout, nil)
 	to.proxies[timeout] = proxy.New(proxy.Options{
 		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
-		Issuer: to.spec.Name == issuerUpstream, Streams: b.streams, Log: b.log, Observe: b.metrics.upstreamAnswered,
+		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Log: b.log, Observe: b.metrics.upstreamAnswered,
 	})
 	return to.proxies[timeout]
 }

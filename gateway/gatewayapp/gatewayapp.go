@@ -24,6 +24,7 @@ import (
 	"gatehouse.internal/gateway/internal/access"
 	"gatehouse.internal/gateway/internal/limit"
 	"gatehouse.internal/gateway/internal/proxy"
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/routefile"
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/httpx"
@@ -45,7 +46,7 @@ type App struct {
 	keys     *token.RemoteKeys
 	watch    *keyWatch
 	checker  *revocation.Checker
-	streams  *proxy.Streams
+	live     *live.Registry
 	backends *backends
 	routes   *routefile.Loader
 	health   *httpx.Health
@@ -95,7 +96,9 @@ func (a *App) openRevocations() error {
 		Second:  revocation.NewRedis(client, a.cfg.RedisPrefix, a.keys, time.Now),
 		Metrics: revocation.NewMetrics(a.registry, view),
 	}
-	a.streams = &proxy.Streams{Revocations: a.checker, Leeway: token.DefaultLeeway, Now: time.Now}
+	a.live = newLive(a.checker, a.metrics)
+	view.Applied = a.live.Applied
+	a.registry.MustRegister(longAnswers(a.live)...)
 	a.limiter, err = limit.New(limit.Config{URL: a.cfg.RedisURL, Prefix: a.cfg.RedisPrefix, Now: time.Now, Log: a.log})
 	return err
 }
@@ -103,7 +106,7 @@ func (a *App) openRevocations() error {
 // openRoutes reads the route files.
 func (a *App) openRoutes() (err error) {
 	a.backends = newBackends(&backends{
-		streams: a.streams, pseudonym: proxy.Pseudonym(a.cfg.NodeID), metrics: a.metrics, log: a.log,
+		live: a.live, pseudonym: proxy.Pseudonym(a.cfg.NodeID), metrics: a.metrics, log: a.log,
 	})
 	a.registry.MustRegister(newTargetStates(a.backends))
 	a.routes, err = routefile.Open(routefile.Config{
@@ -172,7 +175,7 @@ func (a *App) Run(ctx context.Context) error {
 		lifecycle.Part{Name: "routes", Run: a.routes.Run},
 		a.ops.Part(),
 		a.server.Part(),
-		lifecycle.Part{Name: "streams", Run: a.streams.Run},
+		lifecycle.Part{Name: "long answers", Run: a.live.Run},
 		lifecycle.Part{Name: "readiness", Run: a.drain},
 	)
 	return errors.Join(err, a.close())

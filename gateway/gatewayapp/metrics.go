@@ -17,6 +17,7 @@ type metrics struct {
 	limited  *prometheus.CounterVec
 	upstream *prometheus.HistogramVec
 	failures *prometheus.CounterVec
+	ended    *prometheus.CounterVec
 
 	good       atomic.Uint64 // tokens
 	signatures atomic.Uint64 // checked
@@ -37,8 +38,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_gateway_upstream_failures_total", Help: "Calls to which an upstream gave no answer.",
 		}, []string{"upstream"}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_long_answers_ended_total",
+			Help: "Long answers that have ended: by themselves or an end of theirs (ended), or by the gateway for the given cause.",
+		}, []string{"kind", "cause"}),
 	}
-	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures,
+	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures, m.ended,
 		counter("gatehouse_gateway_tokens_good_total", "Access tokens found good.", &m.good),
 		counter("gatehouse_gateway_signature_checks_total", "Signatures checked; the other good tokens were found in the cache.", &m.signatures))
 	return m

@@ -116,7 +116,7 @@ func (p *pipeline) identify(q *request) error {
 		Token: q.token, FromCookie: q.fromCookie, CredentialErr: credentialErr,
 		RefreshCookie: q.route.Upstream == issuerUpstream && hasOwnCookie(h["Cookie"]),
 		Upgrade:       len(h["Upgrade"]) > 0,
-		Method:        q.r.Method, SecFetchSite: h.Get("Sec-Fetch-Site"), Origin: h.Get("Origin"), Host: q.r.Host,
+		Method:        q.r.Method, SecFetchSite: whole(h["Sec-Fetch-Site"]), Origin: whole(h["Origin"]), Host: q.r.Host,
 	})
 	if err != nil {
 		return err
@@ -129,6 +129,15 @@ func (p *pipeline) identify(q *request) error {
 		q.token = "" // nobody judged it, so nobody gets it
 	}
 	return nil
+}
+
+// whole gives all lines of a field as one value, as RFC 9110 section 5.3 reads
+// them: of two that differ none is believed.
+func whole(lines []string) string {
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	return strings.Join(lines, ", ")
 }
 
 func demands(r *route.Route) access.Demands {
@@ -174,6 +183,7 @@ func (p *pipeline) forward(q *request) error {
 		Origin: q.origin, RequestID: httpx.RequestID(ctx), TraceParent: httpx.TraceParent(ctx),
 		Claims: q.claims, Token: q.token, KeepAuthorization: q.route.Auth == route.AuthNone,
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
+		EndAtExpiry: q.route.EndAtExpiry,
 	}
 	httpx.PassThrough(ctx)
 	return q.serving.proxies[q.route].Serve(q.w, q.r, call)

@@ -8,25 +8,45 @@ import (
 	"strings"
 	"sync"
 
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/contract"
 )
 
-// longAnswer is the size from which an answer is judged again while it lasts.
-const longAnswer = 1 << 20
-
-var errSpacedName = errors.New("the answer has white space in the name of a field")
+var (
+	errSpacedName = errors.New("the answer has white space in the name of a field")
+	errNoStatus   = errors.New("the answer's status is not one of HTTP")
+)
 
 // answered prepares an upstream's answer for the client. What the gateway says
 // about its own answers (security headers, caching) is taken back: this one is
 // the upstream's. The request id and CORS remain the gateway's to say.
 func (p *Proxy) answered(res *http.Response) error {
 	x := exchangeOf(res.Request)
+	if err := x.prepare(res); err != nil {
+		return err
+	}
+	x.quiet = isEventStream(res.Header)
+	if hasBody(res) {
+		x.answer = res.Body
+		res.Body = x
+		x.lookAfter()
+		if x.quiet {
+			x.register(live.EventStream)
+		}
+	}
+	return nil
+}
+
+// prepare makes the head of an answer the one for the client.
+func (x *exchange) prepare(res *http.Response) error {
 	x.outcome = upstream.Answered
-	x.answer = res.Body
 	header := x.client.Header()
 	clear(header)
 	maps.Copy(header, x.given)
+	if res.StatusCode < 100 || res.StatusCode > 999 {
+		return errNoStatus
+	}
 	for name := range res.Header {
 		if strings.ContainsAny(name, " \t") {
 			return errSpacedName
@@ -36,29 +56,10 @@ func (p *Proxy) answered(res *http.Response) error {
 		}
 	}
 	res.Header[contract.HeaderRequestID] = []string{x.call.RequestID}
-	if !p.issuer {
+	if !x.proxy.issuer {
 		dropSetCookies(res.Header)
 	}
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		x.committed = true
-		x.register(true)
-		return nil
-	}
-	x.quiet = isEventStream(res.Header)
-	if hasBody(res) {
-		res.Body = x
-		x.watchProgress()
-		if x.quiet || res.ContentLength < 0 || res.ContentLength > longAnswer {
-			x.register(x.quiet)
-		}
-	}
 	return nil
-}
-
-// register has the answer judged again for as long as it lasts.
-func (x *exchange) register(endless bool) {
-	x.stream = &stream{claims: x.call.Claims, maxStaleness: x.call.MaxStaleness, endless: endless, close: x.cutOff}
-	x.proxy.streams.add(x.stream)
 }
 
 // keepGiven keeps what the gateway has to say beside an upstream's answer: an

@@ -47,6 +47,7 @@ func TestServe_SP14UpstreamMisbehaves(t *testing.T) {
 		{"half a head", "HTTP/1.1 200 OK\r\nContent-Le", hangUp, 502, fault.UpstreamError},
 		{"a bad status", "HTTP/1.1 abc OK\r\n\r\n", hangUp, 502, fault.UpstreamError},
 		{"HTTP/9", "HTTP/9.x 200 OK\r\n\r\n", hangUp, 502, fault.UpstreamError},
+		{"a status that is none", "HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n", hangUp, 502, fault.UpstreamError},
 		{"a space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", hangUp, 502, fault.UpstreamError},
 		{"a header without a colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\nok", hangUp, 502, fault.UpstreamError},
 		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", hangUp, 502, fault.UpstreamError},

@@ -32,5 +32,6 @@ type Call struct {
 
 	WebSocket    bool          // whether the client may switch to the WebSocket protocol
 	MaxBody      int64         // bytes of the request's body; 0 is unlimited
-	MaxStaleness time.Duration // for how long a stream may live on old knowledge of revocations
+	MaxStaleness time.Duration // for how long a long answer may live on old knowledge of revocations
+	EndAtExpiry  bool          // a long answer ends when the caller's token expires
 }

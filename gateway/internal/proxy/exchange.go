@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 )
 
@@ -14,6 +16,18 @@ import (
 // either side. Event streams and switched protocols may be silent for as long
 // as they live; but a client that does not take what was sent to it may not.
 const progressPause = 60 * time.Second
+
+// longAfter is how long an answer may last before it counts as a long one,
+// whose caller is judged again. Event streams and WebSockets do at once.
+const longAfter = 500 * time.Millisecond
+
+// maxOutlive bounds how long an answer may outlive its caller's token where
+// its route does not end it with that. A session that is ended is noticed; one
+// that nobody has used for so long may be gone without anyone having ended it.
+const maxOutlive = 24 * time.Hour
+
+// idle is the last movement of an answer for which nothing is waited.
+const idle = -1
 
 // exchange is one request on its way to an upstream and back. It is the
 // context of the outgoing request, the writer of the answer, and the body of
@@ -33,11 +47,18 @@ type exchange struct {
 	committed bool             // an answer was begun
 	outcome   upstream.Outcome // what it tells about the target
 
-	answer  io.ReadCloser // from the upstream
-	quiet   bool          // an event stream
-	watch   *time.Timer   // fires when nothing moves
-	stalled atomic.Bool
-	stream  *stream // as registered
+	answer  io.ReadCloser  // from the upstream
+	granted *http.Response // a 101 by the upstream
+	quiet   bool           // an event stream
+	moved   atomic.Int64   // when the answer last moved, since started; or idle
+	cut     atomic.Bool    // the answer was ended from here
+
+	mu       sync.Mutex  // guards what follows, which timers and the registry use as well
+	watch    *time.Timer // looks after the answer
+	live     live.Answer // as registered
+	long     bool        // is registered
+	finished bool
+	ending   chan live.Cause // a WebSocket must end
 }
 
 type exchangeKey struct{}
@@ -71,13 +92,10 @@ func (x *exchange) WriteHeader(status int) {
 
 // Write gives the client some of the answer, and notes that something moves.
 func (x *exchange) Write(p []byte) (int, error) {
-	if x.watch == nil {
-		return x.client.Write(p)
-	}
-	x.watch.Reset(x.proxy.pause)
+	x.moved.Store(int64(time.Since(x.started)))
 	n, err := x.client.Write(p)
 	if x.quiet {
-		x.watch.Stop()
+		x.moved.Store(idle)
 	}
 	return n, err
 }
@@ -86,7 +104,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 // unless we closed it or the client went away.
 func (x *exchange) Read(p []byte) (int, error) {
 	n, err := x.answer.Read(p)
-	if err != nil && err != io.EOF && !x.stalled.Load() && x.Err() == nil {
+	if err != nil && err != io.EOF && !x.cut.Load() && x.Err() == nil {
 		x.outcome = upstream.Failed
 	}
 	return n, err
@@ -95,33 +113,96 @@ func (x *exchange) Read(p []byte) (int, error) {
 // Close closes the upstream's answer.
 func (x *exchange) Close() error { return x.answer.Close() }
 
-// watchProgress begins to watch an answer that has a body.
-func (x *exchange) watchProgress() {
-	x.watch = time.AfterFunc(x.proxy.pause, x.giveUp)
+// lookAfter begins to look after an answer that has a body: at first when it
+// becomes a long one, and from then on whether it stands still. An answer that
+// is over before costs a timer that never fires.
+func (x *exchange) lookAfter() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.moved.Store(int64(time.Since(x.started)))
+	first := min(longAfter, x.proxy.pause)
 	if x.quiet {
-		x.watch.Stop()
+		x.moved.Store(idle)
+		first = x.proxy.pause
+	}
+	x.watch = time.AfterFunc(first, x.look)
+}
+
+// look registers an answer that has become a long one, and gives one up that
+// stands still, whichever side is the cause.
+func (x *exchange) look() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.finished {
+		return
+	}
+	if !x.long {
+		x.add(live.Other)
+	}
+	patience := x.proxy.pause
+	if moved := x.moved.Load(); moved != idle {
+		patience -= time.Since(x.started) - time.Duration(moved)
+	}
+	if patience > 0 {
+		x.watch.Reset(patience)
+		return
+	}
+	x.cutOff()
+}
+
+// register has a long answer end when its caller's session does.
+func (x *exchange) register(kind live.Kind) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.add(kind)
+}
+
+// add registers the answer; the lock is held.
+func (x *exchange) add(kind live.Kind) {
+	x.long = true
+	x.live = live.Answer{Kind: kind, Claims: x.call.Claims, MaxStaleness: x.call.MaxStaleness, Ender: x}
+	if c := x.call.Claims; c != nil {
+		x.live.Until = c.ExpiresAt
+		if !x.call.EndAtExpiry {
+			x.live.Until = c.ExpiresAt.Add(maxOutlive)
+		}
+	}
+	x.proxy.live.Add(&x.live)
+}
+
+// End ends the answer: a WebSocket with a close frame, any other by cutting it
+// off, so that it looks cut off.
+func (x *exchange) End(cause live.Cause) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.finished:
+	case x.ending != nil:
+		x.ending <- cause // has room: an answer is told once
+	default:
+		x.cutOff()
 	}
 }
 
-// giveUp ends an answer that stands still, whichever side is the cause.
-func (x *exchange) giveUp() {
-	_ = x.cutOff()
+// cutOff ends the answer on both sides for a reason that is not the
+// upstream's. The lock is held and the exchange not finished: the deadline must
+// not meet the next request on the client's connection.
+func (x *exchange) cutOff() {
+	x.cut.Store(true)
+	_ = x.answer.Close()
 	_ = http.NewResponseController(x.client).SetWriteDeadline(time.Unix(1, 0))
-}
-
-// cutOff ends the upstream's answer for a reason that is not the upstream's.
-func (x *exchange) cutOff() error {
-	x.stalled.Store(true)
-	return x.answer.Close()
 }
 
 // finish gives back what the exchange holds.
 func (x *exchange) finish() {
+	x.mu.Lock()
+	x.finished = true
 	if x.watch != nil {
 		x.watch.Stop()
 	}
-	if x.stream != nil {
-		x.proxy.streams.remove(x.stream)
+	x.mu.Unlock()
+	if x.long {
+		x.proxy.live.Remove(&x.live)
 	}
 	_ = x.body.end()
 	if x.target != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/httpx"
@@ -120,7 +121,7 @@ type front struct {
 	*httptest.Server
 	proxy   *Proxy
 	set     *upstream.Set
-	streams *Streams
+	live    *live.Registry
 	verdict *verdicts
 
 	mu   sync.Mutex
@@ -154,8 +155,8 @@ func tunedFront(t testing.TB, o Options, targets ...string) *front {
 		t.Fatal(err)
 	}
 	verdict := &verdicts{}
-	f := &front{set: set, verdict: verdict, streams: &Streams{Revocations: verdict, Now: time.Now}}
-	o.Upstream, o.Set, o.Pseudonym, o.Streams, o.Log = "orders", set, Pseudonym("node-1"), f.streams, slog.New(slog.DiscardHandler)
+	f := &front{set: set, verdict: verdict, live: live.New(live.Options{Revocations: verdict, Now: time.Now})}
+	o.Upstream, o.Set, o.Pseudonym, o.Live, o.Log = "orders", set, Pseudonym("node-1"), f.live, slog.New(slog.DiscardHandler)
 	if o.Transport == nil {
 		transport := NewTransport(2*time.Second, nil)
 		t.Cleanup(transport.CloseIdleConnections)

@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/fault"
 )
@@ -16,9 +17,9 @@ type Options struct {
 	Upstream  string // its name, for metrics and logs
 	Set       *upstream.Set
 	Transport http.RoundTripper
-	Pseudonym string // of this node, in Via
-	Issuer    bool   // the upstream is the auth-service: it gets and sets the refresh cookie
-	Streams   *Streams
+	Pseudonym string         // of this node, in Via
+	Issuer    bool           // the upstream is the auth-service: it gets and sets the refresh cookie
+	Live      *live.Registry // of the long answers
 	Log       *slog.Logger
 	// Observe is told of every attempt; status is 0 if there was no answer. It
 	// may be nil.
@@ -33,7 +34,7 @@ type Proxy struct {
 	pseudonym string
 	via       map[string]string // by received protocol
 	issuer    bool
-	streams   *Streams
+	live      *live.Registry
 	log       *slog.Logger
 	observe   func(upstream string, status int, took time.Duration)
 	reverse   *httputil.ReverseProxy
@@ -44,7 +45,7 @@ type Proxy struct {
 func New(o Options) *Proxy {
 	p := &Proxy{
 		name: o.Upstream, set: o.Set, transport: o.Transport, pseudonym: o.Pseudonym, issuer: o.Issuer,
-		streams: o.Streams, log: o.Log, observe: o.Observe, via: map[string]string{}, pause: progressPause,
+		live: o.Live, log: o.Log, observe: o.Observe, via: map[string]string{}, pause: progressPause,
 	}
 	for _, version := range []string{"1.0", "1.1", "2"} {
 		p.via[version] = version + " " + o.Pseudonym
@@ -87,6 +88,9 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	x.keepGiven()
 	defer x.finish()
 	p.reverse.ServeHTTP(x, out)
+	if x.granted != nil {
+		return x.tunnel()
+	}
 	if x.committed {
 		return nil
 	}
@@ -152,6 +156,11 @@ func (p roundTripper) send(out *http.Request, target *upstream.Target) (*http.Re
 		return nil, err
 	}
 	p.observe(p.name, res.StatusCode, time.Since(started))
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x := exchangeOf(out)
+		x.granted, x.ending = res, make(chan live.Cause, 1)
+		return nil, errGranted // it goes on where the reverse proxy has ended
+	}
 	return res, nil
 }
 
@@ -159,6 +168,9 @@ func (p roundTripper) send(out *http.Request, target *upstream.Target) (*http.Re
 // only be cut off, which the reverse proxy does.
 func noteError(_ http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r)
+	if x.granted != nil {
+		return
+	}
 	x.outcome, x.err = x.judge(err)
 	if fault.Is(x.err, fault.UpstreamError) || fault.Is(x.err, fault.UpstreamTimeout) || fault.Is(x.err, fault.UpstreamUnavailable) {
 		x.proxy.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "upstream call failed",

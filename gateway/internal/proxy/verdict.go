@@ -14,7 +14,10 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-var errSwitched = errors.New("the upstream switched protocols in a way that it was not asked to")
+var (
+	errSwitched = errors.New("the upstream switched protocols in a way that it was not asked to")
+	errGranted  = errors.New("the upstream has switched protocols as it was asked to")
+)
 
 // judge turns an error of the reverse proxy into what the client is told, and
 // into what it tells about the target. The client's own faults come first:
@@ -55,12 +58,25 @@ func checkSwitch(out *http.Request, res *http.Response) error {
 	}
 	sum := sha1.Sum([]byte(out.Header.Get("Sec-Websocket-Key") + webSocketGUID))
 	if strings.EqualFold(out.Header.Get("Upgrade"), "websocket") &&
-		strings.EqualFold(res.Header.Get("Upgrade"), "websocket") && strings.EqualFold(res.Header.Get("Connection"), "upgrade") &&
+		len(res.Header["Upgrade"]) == 1 && strings.EqualFold(res.Header["Upgrade"][0], "websocket") && hasToken(res.Header["Connection"], "upgrade") &&
 		res.Header.Get("Sec-Websocket-Accept") == base64.StdEncoding.EncodeToString(sum[:]) {
 		return nil
 	}
 	_ = res.Body.Close()
 	return errSwitched
+}
+
+// hasToken reports whether a list has a token, in any case and on any of its
+// lines (RFC 9110 section 5.6.1).
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(element, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // webSocketGUID is what both ends of a WebSocket handshake add to the key.

@@ -136,6 +136,9 @@ func (d *Definition) checkCaller(c checker) {
 	if d.Auth == AuthNone && c.written("max_staleness") {
 		c.report("max_staleness", "says nothing with auth: none, where tokens are not looked at")
 	}
+	if d.Auth == AuthNone && c.written("end_at_expiry") {
+		c.report("end_at_expiry", "says nothing with auth: none, where tokens are not looked at")
+	}
 	c.duration("max_staleness", d.MaxStaleness, minStaleness, maxStaleness)
 	if !c.written("max_staleness") {
 		d.MaxStaleness = DefaultMaxStaleness

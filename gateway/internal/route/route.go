@@ -75,9 +75,10 @@ type Route struct {
 	MaxStaleness  time.Duration
 	RateLimit     *RateLimit // nil for none
 
-	WebSocket bool
-	MaxBody   int64
-	Timeout   time.Duration // 0 for the upstream's
+	WebSocket   bool
+	EndAtExpiry bool // long answers end when the caller's token expires
+	MaxBody     int64
+	Timeout     time.Duration // 0 for the upstream's
 
 	BuiltIn bool // comes with the gateway
 	Source  Position

@@ -14,6 +14,7 @@ type View struct {
 	MaxStaleness  string         `json:"max_staleness"` // empty where no token is looked at
 	RateLimit     *RateLimitView `json:"rate_limit"`
 	WebSocket     bool           `json:"websocket"`
+	EndAtExpiry   bool           `json:"end_at_expiry"`
 	MaxBody       int64          `json:"max_body"`
 	Timeout       string         `json:"timeout"` // empty for the upstream's
 	BuiltIn       bool           `json:"built_in"`
@@ -47,7 +48,7 @@ func (r *Route) view() View {
 	v := View{
 		Name: r.Name, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods, Upstream: r.Upstream,
 		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail,
-		WebSocket: r.WebSocket, MaxBody: r.MaxBody, BuiltIn: r.BuiltIn, Source: r.Source.String(),
+		WebSocket: r.WebSocket, EndAtExpiry: r.EndAtExpiry, MaxBody: r.MaxBody, BuiltIn: r.BuiltIn, Source: r.Source.String(),
 	}
 	if v.Roles == nil {
 		v.Roles = []string{} // an empty list, not null

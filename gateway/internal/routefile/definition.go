@@ -38,6 +38,7 @@ func (d *document) route(n *yaml.Node) {
 		"max_staleness":  duration(&r.MaxStaleness),
 		"rate_limit":     d.rateLimit(&r),
 		"websocket":      flag(&r.WebSocket),
+		"end_at_expiry":  flag(&r.EndAtExpiry),
 		"max_body":       size(&r.MaxBody),
 		"timeout":        duration(&r.Timeout),
 	})

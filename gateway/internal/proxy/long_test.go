@@ -5,20 +5,21 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/shared/fault"
 )
 
-// running starts the judging of streams and stops it when the test ends.
-func running(t *testing.T, s *Streams) (stop func()) {
+// running starts what ends long answers and stops it when the test ends.
+func running(t *testing.T, s *live.Registry) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -44,7 +45,7 @@ func endless(contentType string, length string) http.HandlerFunc {
 	}
 }
 
-func TestStreams_I13EndWithTheirSession(t *testing.T) {
+func TestLive_I13_F37_LongAnswersEndWithTheirSession(t *testing.T) {
 	open := map[string]struct {
 		answer  http.HandlerFunc
 		request string
@@ -68,17 +69,17 @@ func TestStreams_I13EndWithTheirSession(t *testing.T) {
 			t.Run(what+" ends when "+when, func(t *testing.T) {
 				up := newRecorder(t, o.answer)
 				f := newFront(t, up.URL).calls(func(c *Call) { signedIn(c); c.WebSocket = true; c.MaxStaleness = time.Second })
-				stop := running(t, f.streams)
+				stop := running(t, f.live)
 				_, in := f.raw(t, o.request)
 				if _, err := in.ReadString('\n'); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "it is registered", func() bool { return f.streams.Len() == 1 })
+				eventually(t, "it is registered", func() bool { return f.live.Len() == 1 })
 				end(f, stop)
 				if !endsSoon(in) {
 					t.Error("it goes on")
 				}
-				eventually(t, "it is forgotten", func() bool { return f.streams.Len() == 0 && f.set.Targets()[0].State().InFlight == 0 })
+				eventually(t, "it is forgotten", func() bool { return f.live.Len() == 0 && f.set.Targets()[0].State().InFlight == 0 })
 				if f.set.Targets()[0].State().Ejected {
 					t.Error("the upstream is blamed")
 				}
@@ -94,86 +95,85 @@ func endsSoon(in *bufio.Reader) bool {
 	return time.Since(started) < 5*time.Second
 }
 
-func TestStreams_ShortAnswersAreNotRegistered(t *testing.T) {
-	var f *front
-	up := newRecorder(t, nil)
-	f = newFront(t, up.URL).calls(signedIn)
+func TestLive_ShortAnswersAreNotRegistered(t *testing.T) {
+	ended := 0
+	up := newRecorder(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 2<<20)) // long, but quick
+	})
+	f := newFront(t, up.URL).calls(signedIn)
+	f.proxy.live = live.New(live.Options{Revocations: f.verdict, Now: time.Now, Ended: func(live.Kind, live.Cause) { ended++ }})
 	_, _ = f.ask(t, get)
 	_, _ = f.ask(t, strings.Replace(get, "GET", "HEAD", 1))
-	if f.streams.open != nil {
+	if ended != 0 || f.proxy.live.Len() != 0 {
 		t.Error("a short answer was registered")
 	}
 }
 
-func TestStreams_Sweep(t *testing.T) {
-	at := time.Unix(1000, 0)
-	person := func(expires time.Time) *contract.Claims { return &contract.Claims{ExpiresAt: expires} }
-	t.Run("a stream ends when its token expires, leeway included", func(t *testing.T) {
-		now := at
-		s := &Streams{Revocations: &verdicts{}, Leeway: 30 * time.Second, Now: func() time.Time { return now }}
-		closed := false
-		s.add(&stream{claims: person(at.Add(time.Minute)), close: func() error { closed = true; return nil }})
-		now = at.Add(90 * time.Second)
-		s.sweep(t.Context())
-		if closed {
-			t.Error("it ended early")
-		}
-		now = at.Add(91 * time.Second)
-		s.sweep(t.Context())
-		if !closed {
-			t.Error("it lives on")
-		}
-	})
-	t.Run("a stream of nobody is left alone until the gateway stops", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := &Streams{Revocations: &verdicts{err: fault.New(fault.TokenRevoked, "")}, Now: time.Now}
-			closed := false
-			s.add(&stream{endless: true, close: func() error { closed = true; return nil }})
-			s.add(&stream{close: func() error { t.Error("one that ends by itself is closed"); return nil }})
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() { defer close(done); _ = s.Run(ctx) }()
-			time.Sleep(time.Second)
-			if closed {
-				t.Error("it ended early")
+func TestLive_AnAnswerThatIsCutLooksCut(t *testing.T) {
+	for name, length := range map[string]string{"chunked": "", "of known length": "1000000"} {
+		t.Run(name, func(t *testing.T) {
+			up := newRecorder(t, endless("application/octet-stream", length))
+			f := newFront(t, up.URL).calls(signedIn)
+			running(t, f.live)
+			_, in := f.raw(t, get)
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-			cancel()
-			<-done
-			if !closed {
-				t.Error("it lives on")
-			}
-			late := false
-			s.add(&stream{endless: true, close: func() error { late = true; return nil }})
-			if !late {
-				t.Error("one that begins afterwards lives on")
+			defer func() { _ = res.Body.Close() }()
+			eventually(t, "it is registered", func() bool { return f.live.Count(live.Other) == 1 })
+			f.verdict.say(fault.New(fault.TokenRevoked, ""))
+			if _, err := io.Copy(io.Discard, res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("it ends with %v", err)
 			}
 		})
-	})
-	t.Run("a source that hangs is asked once for all that allow no older knowledge", func(t *testing.T) {
-		asked := 0
-		s := &Streams{Now: func() time.Time { return at }, Revocations: checkFunc(func(limit time.Duration) error {
-			asked++
-			if limit < 20*time.Second {
-				return fault.New(fault.RevocationStateUnknown, "")
-			}
-			return nil
-		})}
-		closed := 0
-		for range 100 {
-			s.add(&stream{claims: person(at.Add(time.Hour)), maxStaleness: 2 * time.Second, close: func() error { closed++; return nil }})
-		}
-		s.add(&stream{claims: person(at.Add(time.Hour)), maxStaleness: 30 * time.Second, close: func() error { t.Error("one that allows older knowledge is closed"); return nil }})
-		s.sweep(t.Context())
-		if asked > 2 || closed != 100 {
-			t.Errorf("asked %d times, closed %d of 100", asked, closed)
-		}
-	})
+	}
 }
 
-type checkFunc func(limit time.Duration) error
+func TestLive_F37_AClientThatReadsNothingIsCutOffToo(t *testing.T) {
+	up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat("x", 64<<10)); err != nil {
+				return
+			}
+		}
+	})
+	f := newFront(t, up.URL).calls(signedIn)
+	running(t, f.live)
+	_, _ = f.raw(t, get) // and never reads
+	eventually(t, "it is registered", func() bool { return f.live.Count(live.EventStream) == 1 })
+	f.verdict.say(fault.New(fault.TokenRevoked, ""))
+	eventually(t, "it is forgotten", func() bool { return f.live.Len() == 0 && f.set.Targets()[0].State().InFlight == 0 })
+}
 
-func (f checkFunc) Check(_ context.Context, _ *contract.Claims, limit time.Duration) error {
-	return f(limit)
+func TestLive_AnAnswerEndsWithItsToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(*Call)
+		ends bool
+	}{
+		"where its route says so":   {func(c *Call) { c.EndAtExpiry = true }, true},
+		"and not where it does not": {func(*Call) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := newRecorder(t, endless("text/event-stream", ""))
+			f := newFront(t, up.URL).calls(func(call *Call) {
+				signedIn(call)
+				call.Claims.ExpiresAt = time.Now().Add(300 * time.Millisecond)
+				c.edit(call)
+			})
+			running(t, f.live)
+			conn, in := f.raw(t, get)
+			if _, err := in.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+			_, err := io.Copy(io.Discard, in)
+			if lives := errors.Is(err, os.ErrDeadlineExceeded); lives == c.ends {
+				t.Errorf("it lives on: %t (%v)", lives, err)
+			}
+		})
+	}
 }
 
 func TestExchange_AnAnswerThatStandsStillIsGivenUp(t *testing.T) {

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse.internal/gateway/internal/proxy/live"
+	"gatehouse.internal/gateway/internal/proxy/websocket"
+)
+
+// The bounds of ending a WebSocket before its time.
+const (
+	// frameWait is how long the frame that is under way may take to come to its
+	// end, so that a close frame can follow it.
+	frameWait = 250 * time.Millisecond
+	// answerWait is how long the ends may take to answer the close frame.
+	answerWait = time.Second
+)
+
+// tunnel is a WebSocket between a client and an upstream.
+type tunnel struct {
+	client   net.Conn
+	upstream io.ReadWriteCloser
+	up, down lane // to the upstream, to the client
+	pause    time.Duration
+	end      chan live.Cause // of size 1
+	gone     <-chan struct{} // the request's context has ended
+}
+
+// tunnel carries a WebSocket which the upstream has granted until one of its
+// ends has had enough or it must end. The connection is the client's own from
+// here on, so that nothing but the frames' bounds decides where the gateway
+// has its say.
+func (x *exchange) tunnel() error {
+	res := x.granted
+	upstream, ok := res.Body.(io.ReadWriteCloser)
+	if !ok {
+		return fmt.Errorf("switch protocols: the upstream's connection is a %T", res.Body)
+	}
+	defer func() { _ = upstream.Close() }()
+	if err := x.prepare(res); err != nil {
+		_, err = x.judge(err)
+		return err
+	}
+	client, buffered, err := http.NewResponseController(x.client).Hijack()
+	if err != nil {
+		return fmt.Errorf("take over the client's connection: %w", err)
+	}
+	defer func() { _ = client.Close() }()
+	x.committed = true
+	t := &tunnel{client: client, upstream: upstream, pause: x.proxy.pause, end: x.ending, gone: x.Done()}
+	t.up = lane{from: buffered.Reader, to: upstream}
+	t.down = lane{from: upstream, to: client, limit: client.SetWriteDeadline, pause: t.pause}
+	if err := t.greet(x.client.Header(), res.Header); err == nil {
+		x.register(live.WebSocket)
+		t.run()
+	}
+	return nil
+}
+
+// greet sends the client the head that switches protocols.
+func (t *tunnel) greet(ours, theirs http.Header) error {
+	dropHop(theirs)
+	for name, values := range theirs {
+		ours[name] = append(ours[name], values...)
+	}
+	ours["Connection"], ours["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	head := http.Response{StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: ours}
+	if err := t.client.SetWriteDeadline(time.Now().Add(t.pause)); err != nil {
+		return fmt.Errorf("switch protocols: %w", err)
+	}
+	var whole bytes.Buffer
+	_ = head.Write(&whole) // never fails (bytes.Buffer)
+	if _, err := t.client.Write(whole.Bytes()); err != nil {
+		return fmt.Errorf("switch protocols: %w", err)
+	}
+	return nil
+}
+
+// dropHop removes what was meant for the gateway alone.
+func dropHop(h http.Header) {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range [...]string{"Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length"} {
+		h.Del(name)
+	}
+}
+
+// run carries both ways until both are over.
+func (t *tunnel) run() {
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer func() { _ = t.client.Close(); _ = t.upstream.Close() }()
+	upOver, downOver := make(chan error, 1), make(chan error, 1)
+	group.Go(func() { upOver <- t.up.run() })
+	group.Go(func() { downOver <- t.down.run() })
+	var late <-chan time.Time // while one end has nothing more to say
+	for open := 2; open > 0; open-- {
+		select {
+		case cause := <-t.end:
+			t.sayGoodbye(cause, upOver, downOver)
+			return
+		case <-t.gone:
+			return
+		case <-late:
+			return
+		case err := <-upOver:
+			if err != nil || !halfClose(t.upstream) {
+				return
+			}
+		case err := <-downOver:
+			if err != nil || !halfClose(t.client) {
+				return
+			}
+		}
+		late = time.After(t.pause)
+	}
+}
+
+// halfClose tells one end that the other one has nothing more to say.
+func halfClose(end any) bool {
+	half, ok := end.(interface{ CloseWrite() error })
+	return ok && half.CloseWrite() == nil
+}
+
+// sayGoodbye closes the WebSocket towards both ends: the client gets a close
+// frame with the cause, the upstream one that says the client is leaving. Both
+// may answer, within bounds; what else they say is dropped. If a frame has not
+// ended in time, there is no place for a close frame and the connections end
+// without.
+func (t *tunnel) sayGoodbye(cause live.Cause, upOver, downOver <-chan error) {
+	status, toUpstream := statusOf(cause)
+	var key [4]byte
+	_, _ = rand.Read(key[:]) // never fails (crypto/rand)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer func() { _ = t.client.Close(); _ = t.upstream.Close() }() // ends a write that waits
+	group.Go(func() { t.down.end(websocket.ServerClose(status, string(cause))) })
+	group.Go(func() { t.up.end(websocket.ClientClose(toUpstream, string(cause), key)) })
+	frame, answer := time.NewTimer(frameWait), time.NewTimer(answerWait)
+	defer frame.Stop()
+	defer answer.Stop()
+	for open := 2; open > 0; {
+		select {
+		case <-upOver: // the client has answered, or has gone
+			open--
+			if t.down.said.Load() {
+				_ = t.client.Close()
+			}
+		case <-downOver:
+			open--
+			if !t.down.said.Load() {
+				return // its frame will never end
+			}
+			_ = t.upstream.Close()
+		case <-frame.C:
+			if !t.down.said.Load() {
+				return
+			}
+			t.up.said.Store(true) // the client's frame has had its time, too
+		case <-answer.C:
+			return
+		}
+	}
+}
+
+// statusOf gives the status with which a client is told of a cause, and the
+// one for the upstream. 1013 and not a code of ours for a node that does not
+// know enough: it is registered, and says what to do.
+func statusOf(cause live.Cause) (client, upstream websocket.Status) {
+	switch cause {
+	case live.Unknown:
+		return websocket.TryAgainLater, websocket.GoingAway
+	case live.Stopping:
+		return websocket.GoingAway, websocket.GoingAway
+	}
+	return websocket.Unauthorized, websocket.PolicyViolation
+}
