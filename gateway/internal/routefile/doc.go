@@ -7,7 +7,8 @@
 // restart, by notification and, where that fails, by looking every few
 // seconds.
 //
-// It refuses unknown and repeated keys, values of another type, aliases and
-// more than one document in a file: a route that does not say exactly what its
-// author meant is worse than none.
+// It refuses unknown and repeated keys, values of another type, aliases, more
+// than one document in a file, and a file without any: a route that does not
+// say exactly what its author meant is worse than none, and an empty file is
+// most often one that is still being written. Routes go when their file does.
 package routefile

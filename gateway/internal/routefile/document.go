@@ -29,7 +29,8 @@ func (d *document) parse(content []byte) {
 	var root yaml.Node
 	switch err := decoder.Decode(&root); {
 	case errors.Is(err, io.EOF):
-		return // an empty file defines nothing
+		d.nothing()
+		return
 	case err != nil:
 		d.syntax(err)
 		return
@@ -45,6 +46,7 @@ func (d *document) parse(content []byte) {
 	}
 	body := root.Content[0]
 	if body.Kind == yaml.ScalarNode && body.ShortTag() == "!!null" {
+		d.nothing()
 		return
 	}
 	wrong := d.mapping(body, "", make(route.Places), map[string]setter{
@@ -54,6 +56,16 @@ func (d *document) parse(content []byte) {
 	if wrong != "" {
 		d.report(body, "%s", wrong)
 	}
+}
+
+// nothing reports a file that says nothing. It may be one that is written at
+// this moment, or that was emptied by mistake; to define nothing, one can say
+// so or remove the file.
+func (d *document) nothing() {
+	*d.problems = append(*d.problems, route.Problem{
+		Position: route.Position{File: d.file, Line: 1, Column: 1},
+		Message:  "the file is empty; write routes: [] if it is to define nothing, or remove it",
+	})
 }
 
 // syntax reports an error of the YAML parser at the line that it names. What

@@ -15,7 +15,7 @@ import (
 // How soon a change is seen.
 const (
 	defaultPoll  = 5 * time.Second
-	defaultQuiet = 100 * time.Millisecond
+	defaultQuiet = 300 * time.Millisecond
 	// maxLogged bounds how many problems one log record names.
 	maxLogged = 20
 )
@@ -31,7 +31,7 @@ type Config struct {
 	Log   *slog.Logger
 
 	Poll  time.Duration // how often the files are looked at; 5 s if 0
-	Quiet time.Duration // how long they must stay as they are; 100 ms if 0
+	Quiet time.Duration // how long they must stay as they are; 300 ms if 0
 }
 
 // Loader holds the table that is served, and renews it when the files change.

@@ -263,11 +263,37 @@ func TestOpen_Paths(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("an empty folder and an empty file", func(t *testing.T) {
-		for name, content := range map[string]string{"not-there.txt": "", "empty.yaml": "", "comment.yaml": "# nothing\n", "null.yaml": "---\n"} {
+	t.Run("an empty folder and a file that says it defines nothing", func(t *testing.T) {
+		for name, content := range map[string]string{"not-there.txt": "", "none.yaml": "routes: []", "neither.yaml": "{}"} {
 			if _, err := routefile.Open(routefile.Config{Paths: []string{folder(t, map[string]string{name: content})}, Settings: settings()}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+	t.Run("a file without any document", func(t *testing.T) {
+		for _, content := range []string{"", " \n\n", "\ufeff", "# nothing\n", "---\n", "---\n# nothing\n...\n", "null", "~\n"} {
+			dir := folder(t, map[string]string{"a.yaml": one, "r.yaml": content})
+			_, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings()})
+			if err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, "r.yaml")+":1:1: the file is empty") {
+				t.Errorf("%q: %v", content, err)
+			}
+		}
+	})
+	t.Run("a file that is emptied changes nothing, one that is gone takes its routes along", func(t *testing.T) {
+		dir := folder(t, map[string]string{"a.yaml": one, "b.yaml": two})
+		l, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "b.yaml"), "")
+		if err := l.Reload(); err == nil || !serves(l, "/one") || !serves(l, "/two") {
+			t.Errorf("emptied: %v", err)
+		}
+		if err := os.Remove(filepath.Join(dir, "b.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reload(); err != nil || !serves(l, "/one") || serves(l, "/two") {
+			t.Errorf("gone: %v", err)
 		}
 	})
 	t.Run("what is not there", func(t *testing.T) {

@@ -61,7 +61,7 @@ func routesOf(path string) string {
 func TestLoader_Run(t *testing.T) {
 	for name, timing := range map[string]routefile.Config{
 		"by notification": {Quiet: 5 * time.Millisecond, Poll: time.Hour},
-		"by looking":      {Quiet: time.Hour, Poll: 5 * time.Millisecond},
+		"by looking, too": {Quiet: 5 * time.Millisecond, Poll: 5 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{"r.yaml": routesOf("/one")})

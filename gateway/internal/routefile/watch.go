@@ -42,8 +42,9 @@ func (l *Loader) follow(ctx context.Context, watcher *fsnotify.Watcher) error {
 	}
 	poll := time.NewTicker(l.config.Poll)
 	defer poll.Stop()
-	quiet := time.NewTimer(l.config.Quiet) // what changed since Open is seen at once
+	quiet := time.NewTimer(0) // what changed since Open is seen at once
 	defer quiet.Stop()
+	waiting := true // for quiet; until then a look would be too early
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,7 +54,6 @@ func (l *Loader) follow(ctx context.Context, watcher *fsnotify.Watcher) error {
 				notices = nil
 				continue
 			}
-			quiet.Reset(l.config.Quiet)
 		case err, open := <-failures:
 			if !open {
 				failures = nil
@@ -63,20 +63,27 @@ func (l *Loader) follow(ctx context.Context, watcher *fsnotify.Watcher) error {
 			l.config.Log.Warn("route files: watch", "error", err.Error())
 			continue
 		case <-quiet.C:
+			waiting = false
 		case <-poll.C:
+		}
+		if waiting {
+			continue
 		}
 		if watcher != nil {
 			l.watchFolders(watcher) // one may have come back
 		}
 		if !l.look() {
 			quiet.Reset(l.config.Quiet)
+			waiting = true
 		}
 	}
 }
 
 // look reloads if the files are the same as at the last look, and reports
-// whether they were. A file that is written in place is empty for a moment,
-// which would be a good table without any routes.
+// whether they were. A file that is written in place is half of itself for a
+// moment, which can be a good table without some of its routes; so follow sees
+// to it that after a look which found a change, the next is not before the
+// quiet time is over, whatever wakes it.
 func (l *Loader) look() (settled bool) {
 	all := readAll(l.config.Paths)
 	digest := all.digest()
