@@ -62,8 +62,8 @@ func (a *API) editProfile(c echo.Context) error {
 		return err
 	}
 	edit := user.Edit{ID: id, Patch: patch}
-	if wanted := conditions(c.Request().Header.Values("If-Match")); wanted != "" {
-		edit.Allowed = func(tag string) bool { return matches(wanted, tag) }
+	if values := c.Request().Header.Values("If-Match"); len(values) > 0 {
+		edit.Allowed = readCondition(values).matches
 	}
 	p, err := a.Users.Edit(c.Request().Context(), edit)
 	if err != nil {

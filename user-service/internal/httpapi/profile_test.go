@@ -47,6 +47,7 @@ func TestAPI_showProfile(t *testing.T) {
 	for condition, status := range map[string]int{
 		tag: 304, "W/" + tag: 304, `"other", ` + tag: 304, `"a,b" , W/` + tag + `,"c"`: 304, "*": 304,
 		"": 200, `"other"`: 200, strings.Trim(tag, `"`): 200, `"` + tag: 200, "W/": 200,
+		tag + "x": 200, tag + " garbage": 200, `"x"` + tag: 200, "*, " + tag: 200, ",,": 200, "," + tag + ", ": 304,
 	} {
 		got := f.show("If-None-Match", condition)
 		if got.status != status || got.header.Get("ETag") != tag || status == 304 && got.body != "" {
@@ -124,7 +125,19 @@ func TestAPI_editProfile_ifMatch(t *testing.T) {
 		{"one of several", func(tag string) []string { return []string{"If-Match", `"x", ` + tag} }, 200},
 		{"in several fields", func(tag string) []string { return []string{"If-Match", `"x"`, "If-Match", tag} }, 200},
 		{"any", func(string) []string { return []string{"If-Match", "*"} }, 200},
-		{"an empty field", func(string) []string { return []string{"If-Match", ""} }, 200},
+		{"an empty element", func(tag string) []string { return []string{"If-Match", `"x", ,` + tag + " ,"} }, 200},
+		{"an empty field beside another", func(tag string) []string { return []string{"If-Match", "", "If-Match", tag} }, 200},
+		{"an empty field", func(string) []string { return []string{"If-Match", ""} }, 412},
+		{"a field of commas", func(string) []string { return []string{"If-Match", " , ,"} }, 412},
+		{"a letter behind the tag", func(tag string) []string { return []string{"If-Match", tag + "x"} }, 412},
+		{"a word behind the tag", func(tag string) []string { return []string{"If-Match", tag + " garbage"} }, 412},
+		{"a word behind a comma", func(tag string) []string { return []string{"If-Match", tag + ", garbage"} }, 412},
+		{"a word before the tag", func(tag string) []string { return []string{"If-Match", "garbage, " + tag} }, 412},
+		{"no comma between tags", func(tag string) []string { return []string{"If-Match", `"x"` + tag} }, 412},
+		{"an open quote behind the tag", func(tag string) []string { return []string{"If-Match", tag + `, "x`} }, 412},
+		{"a space in a tag", func(tag string) []string { return []string{"If-Match", tag + `, "x y"`} }, 412},
+		{"any, and a tag", func(tag string) []string { return []string{"If-Match", "*, " + tag} }, 412},
+		{"any, twice", func(string) []string { return []string{"If-Match", "*", "If-Match", "*"} }, 412},
 		{"another tag", func(string) []string { return []string{"If-Match", `"x"`} }, 412},
 		{"the tag as a weak one", func(tag string) []string { return []string{"If-Match", "W/" + tag} }, 412},
 		{"the tag without its quotes", func(tag string) []string { return []string{"If-Match", strings.Trim(tag, `"`)} }, 412},
