@@ -81,7 +81,11 @@ func (c *check) violation(rule string, o *history.Op, format string, args ...any
 
 func (c *check) count() {
 	r := &c.report
-	r.Faults = len(c.Windows)
+	for _, w := range c.Windows {
+		if len(w.Blind) == 0 {
+			r.Faults++
+		}
+	}
 	for i := range c.Ops {
 		o := &c.Ops[i]
 		switch {

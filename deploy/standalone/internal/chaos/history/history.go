@@ -85,8 +85,8 @@ type Window struct {
 	Fault string        `json:"fault"`
 	Start time.Duration `json:"start"`
 	End   time.Duration `json:"end"`
-	// Blind names the gateways that could hear neither the broker nor Redis
-	// during the whole window, or nobody who knew anything.
+	// Blind, if it names gateways, says that those could hear nobody who knew
+	// anything, during the whole of the window; it is then no fault of its own.
 	Blind []int `json:"blind,omitempty"`
 }
 
@@ -150,7 +150,8 @@ func (r *Recorder) Add(o Op) {
 }
 
 // Begin notes that a fault is about to become active, and gives what notes that
-// it has been healed.
+// it has been healed; with names of gateways, that these are blind by now, and
+// what notes that they are about to see again.
 func (r *Recorder) Begin(fault string, blind ...int) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

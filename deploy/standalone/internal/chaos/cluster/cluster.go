@@ -1,0 +1,251 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse.internal/deploy/standalone/internal/chaos/faultproxy"
+	"gatehouse.internal/shared/embedded"
+)
+
+// Config says how large a cluster is and where it finds things.
+type Config struct {
+	Dir         string // for logs, streams and settings; it must exist
+	Binaries    string // the folder where Build has put them
+	DatabaseURL string // of a user of PostgreSQL who may create databases
+	Name        string // of its databases: small letters, digits and underscores
+	Gateways    int
+	Auths       int
+	Brokers     int
+}
+
+// Cluster is a running system.
+type Cluster struct {
+	Dir, Binaries string
+	URLs          []string // of the gateways
+	Gateways      []*Process
+	Auths         []*Process
+	Users         *Process
+	Brokers       []*Process
+	Redis         *Process // nil if it is embedded in this process
+
+	config      Config
+	databases   *databases
+	insideRedis *embedded.Redis
+	processes   []*Process // in the order in which they were started
+	ready       map[string]string
+	client      *http.Client
+
+	brokerAddrs, authAddrs []string
+	redisAddr, userAddr    string
+	smtpPort, echoPort     int
+
+	mu    sync.Mutex
+	links map[string]*faultproxy.Link
+}
+
+// Start starts a cluster and waits until every part is ready. What was started
+// is ended if that fails.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	c := &Cluster{
+		Dir: cfg.Dir, Binaries: cfg.Binaries, config: cfg, ready: map[string]string{}, links: map[string]*faultproxy.Link{},
+		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start a cluster: %w", err), errors.New(c.Logs(2000)), c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) (err error) {
+	if c.databases, err = openDatabases(ctx, c.config.DatabaseURL, c.config.Name); err != nil {
+		return err
+	}
+	k, m, n := c.config.Brokers, c.config.Auths, c.config.Gateways
+	free, err := ports(ctx, 2*k+2*m+2*n+2+4)
+	if err != nil {
+		return err
+	}
+	take := func(n int) []int {
+		taken := free[:n]
+		free = free[n:]
+		return taken
+	}
+	one := func() int { return take(1)[0] }
+	c.smtpPort, c.echoPort = one(), one()
+	mailPort, redisPort := one(), one()
+	tools := filepath.Join(c.Binaries, "devtools")
+	if _, err := c.process("mailbox", tools, nil, "mailbox", "-addr", loopback(mailPort), "-smtp-addr", loopback(c.smtpPort)); err != nil {
+		return err
+	}
+	if _, err := c.process("echo", tools, nil, "echo", "-addr", loopback(c.echoPort)); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { return c.startRedis(redisPort) },
+		func() error { return c.startBrokers(take(k), take(k)) },
+		func() error { return c.startAuths(take(m), take(m)) },
+		func() error { return c.startUsers(one(), one()) },
+		func() error { return c.startGateways(take(n), take(n)) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return c.Await(ctx)
+}
+
+// process defines a process and starts it.
+func (c *Cluster) process(name, path string, env []string, args ...string) (*Process, error) {
+	p := &Process{
+		Name: name, path: path, args: args, logFile: filepath.Join(c.Dir, name+".log"),
+		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir}, env...),
+	}
+	c.processes = append(c.processes, p)
+	return p, p.Start()
+}
+
+func (c *Cluster) open(from, to, target string) (*faultproxy.Link, error) {
+	l, err := faultproxy.Open(from+">"+to, target)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links[l.Name()] = l
+	return l, nil
+}
+
+// Link gives the link between two parts, nil if there is none.
+func (c *Cluster) Link(from, to string) *faultproxy.Link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.links[from+">"+to]
+}
+
+// Links gives the links for which want is true, sorted by name.
+func (c *Cluster) Links(want func(name string) bool) []*faultproxy.Link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*faultproxy.Link
+	for name, l := range c.links {
+		if want(name) {
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b *faultproxy.Link) int {
+		if a.Name() < b.Name() {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// Heal ends every fault: links pass, stopped processes go on, those that have
+// ended start again. It does not wait for what follows from that.
+func (c *Cluster) Heal() error {
+	for _, l := range c.Links(func(string) bool { return true }) {
+		l.Heal()
+	}
+	var errs []error
+	for _, p := range c.processes {
+		errs = append(errs, p.Resume(), p.Start())
+	}
+	return errors.Join(errs...)
+}
+
+// Await waits until every service says that it is ready, at most for a minute.
+func (c *Cluster) Await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := c.awaitRedis(ctx); err != nil {
+		return err
+	}
+	for name, address := range c.ready {
+		if err := until(ctx, name+" is ready", func() error { return c.get(ctx, address) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AwaitReady waits until one service is ready.
+func (c *Cluster) AwaitReady(ctx context.Context, p *Process) error {
+	return until(ctx, p.Name+" is ready", func() error { return c.get(ctx, c.ready[p.Name]) })
+}
+
+func (c *Cluster) get(ctx context.Context, address string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // only read from
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, text)
+	}
+	return err
+}
+
+// until repeats try until it gives no error or ctx ends.
+func until(ctx context.Context, what string, try func() error) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s: %w: %w", what, ctx.Err(), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Logs gives the last bytes of every process's log.
+func (c *Cluster) Logs(last int64) string {
+	var text string
+	for _, p := range c.processes {
+		text += fmt.Sprintf("--- %s (%s)\n%s\n", p.Name, p.logFile, p.Log(last))
+	}
+	return text
+}
+
+// Close ends the processes, in the reverse order of their start, and the links,
+// and drops the databases.
+func (c *Cluster) Close() error {
+	var errs []error
+	for _, l := range c.Links(func(string) bool { return true }) {
+		l.Heal()
+	}
+	for _, p := range slices.Backward(c.processes) {
+		errs = append(errs, p.Kill())
+	}
+	for _, l := range c.Links(func(string) bool { return true }) {
+		errs = append(errs, l.Close())
+	}
+	if c.insideRedis != nil {
+		errs = append(errs, c.insideRedis.Close())
+	}
+	if c.databases != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		errs = append(errs, c.databases.close(ctx))
+	}
+	return errors.Join(errs...)
+}

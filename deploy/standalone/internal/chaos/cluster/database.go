@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"gatehouse.internal/shared/sqldb"
+)
+
+// databases are the two of a cluster, on a PostgreSQL that was there before.
+type databases struct {
+	server *sqldb.DB
+	url    *url.URL
+	prefix string // of their names
+	auth   *sqldb.DB
+}
+
+// openDatabases makes two empty databases.
+func openDatabases(ctx context.Context, serverURL, prefix string) (*databases, error) {
+	at, err := url.Parse(serverURL)
+	if err != nil {
+		return nil, errors.New("the URL of PostgreSQL is not a URL")
+	}
+	d := &databases{url: at, prefix: prefix}
+	if d.server, err = sqldb.Open(ctx, serverURL); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{d.name("auth"), d.name("users")} {
+		if err := d.do(ctx, "CREATE DATABASE "+name); err != nil {
+			return nil, errors.Join(err, d.close(ctx))
+		}
+	}
+	if err := d.openAuth(ctx); err != nil {
+		return nil, errors.Join(err, d.close(ctx))
+	}
+	return d, nil
+}
+
+func (d *databases) openAuth(ctx context.Context) (err error) {
+	d.auth, err = sqldb.Open(ctx, d.at(d.url.Host, "auth"))
+	return err
+}
+
+func (d *databases) name(of string) string { return d.prefix + "_" + of }
+
+// at is the URL of one of the databases at an address.
+func (d *databases) at(host, of string) string {
+	u := *d.url
+	u.Host, u.Path = host, "/"+d.name(of)
+	return u.String()
+}
+
+func (d *databases) do(ctx context.Context, statement string) error {
+	if _, err := d.server.ExecContext(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
+}
+
+// close drops the databases.
+func (d *databases) close(ctx context.Context) error {
+	var errs []error
+	if d.auth != nil {
+		errs = append(errs, d.auth.Close())
+	}
+	for _, of := range []string{"auth", "users", "backup"} {
+		errs = append(errs, d.do(ctx, "DROP DATABASE IF EXISTS "+d.name(of)+" WITH (FORCE)"))
+	}
+	return errors.Join(append(errs, d.server.Close())...)
+}
+
+// Truth is what the database says of the revocation log.
+type Truth struct {
+	Epoch      uint64 `db:"epoch"`
+	Last       uint64 `db:"last_number"`
+	Unnumbered int    `db:"unnumbered"`
+	Published  uint64 `db:"published"`
+}
+
+// Truth reads the revocation log's state, past all links.
+func (c *Cluster) Truth(ctx context.Context) (Truth, error) {
+	var t Truth
+	err := c.databases.auth.GetContext(ctx, &t, `SELECT epoch, last_number, published,
+		(SELECT count(*) FROM revocations WHERE number IS NULL) AS unnumbered FROM revocation_state WHERE id = 1`)
+	if err != nil {
+		return Truth{}, fmt.Errorf("read the state of the revocation log: %w", err)
+	}
+	return t, nil
+}

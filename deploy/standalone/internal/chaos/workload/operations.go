@@ -1,0 +1,155 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+
+	"gatehouse.internal/deploy/standalone/internal/chaos/history"
+)
+
+// refresh uses the session's refresh token. One whose answer was lost is used
+// again the next time, as a client would.
+func (w *Workload) refresh(ctx context.Context, s *session, node int) history.Op {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	access, presented := s.pair()
+	o := history.Op{Kind: history.Refresh, User: s.user.id, Session: s.id, Token: read(access).ID, Presented: hash(presented)}
+	a := w.do(ctx, request{method: "POST", path: "/auth/refresh", node: node, body: map[string]string{"refresh_token": presented}}, &o)
+	switch {
+	case a.status == http.StatusOK:
+		w.keep(&a, &o)
+		s.mu.Lock()
+		s.access, s.refresh = a.body.AccessToken, a.body.RefreshToken
+		s.mu.Unlock()
+	case o.Refused():
+		w.forget(func(other *session) bool { return other == s })
+	}
+	w.Recorder.Add(o)
+	return o
+}
+
+// logout ends the session by its own access token.
+func (w *Workload) logout(ctx context.Context, s *session, node int) history.Op {
+	access, _ := s.pair()
+	o := w.kill(ctx, history.Op{Kind: history.Logout, User: s.user.id, Session: s.id}, request{method: "POST", path: "/auth/logout", node: node, token: access})
+	w.ended(o, func(other *session) bool { return other == s })
+	return o
+}
+
+// endSession ends the session by the administrator, who waits for all nodes.
+func (w *Workload) endSession(ctx context.Context, s *session, node int) history.Op {
+	o := w.kill(ctx, history.Op{Kind: history.EndSession, User: s.user.id, Session: s.id},
+		request{method: "DELETE", path: "/admin/sessions/" + s.id + "?wait=1", node: node, token: w.adminToken()})
+	w.ended(o, func(other *session) bool { return other == s })
+	return o
+}
+
+// logoutAll ends every session of the user by one of them.
+func (w *Workload) logoutAll(ctx context.Context, s *session, node int) history.Op {
+	access, _ := s.pair()
+	o := w.kill(ctx, history.Op{Kind: history.LogoutAll, User: s.user.id, Session: s.id}, request{method: "POST", path: "/auth/logout/all", node: node, token: access})
+	w.ended(o, func(other *session) bool { return other.user == s.user })
+	return o
+}
+
+// administer is what the administrator does to a user: lock, unlock, logout.
+func (w *Workload) administer(ctx context.Context, kind history.Kind, u *user, node int) history.Op {
+	path := map[history.Kind]string{history.Lock: "/lock", history.Unlock: "/unlock", history.AdminLogout: "/logout"}[kind]
+	o := w.kill(ctx, history.Op{Kind: kind, User: u.id}, request{method: "POST", path: "/admin/users/" + u.id + path, node: node, token: w.adminToken()})
+	if kind != history.Unlock {
+		w.ended(o, func(other *session) bool { return other.user == u })
+	}
+	return o
+}
+
+// changeRoles gives the user a role that nobody had before.
+func (w *Workload) changeRoles(ctx context.Context, u *user, node int) history.Op {
+	w.mu.Lock()
+	w.roles++
+	role := fmt.Sprintf("role-%d", w.roles)
+	w.mu.Unlock()
+	return w.kill(ctx, history.Op{Kind: history.Roles, User: u.id}, request{
+		method: "PUT", path: "/admin/users/" + u.id + "/roles", node: node, token: w.adminToken(), body: map[string]any{"roles": []string{"user", role}},
+	})
+}
+
+// changePassword gives the user a new password and a fresh session.
+func (w *Workload) changePassword(ctx context.Context, s *session, node int) history.Op {
+	u := s.user
+	u.Lock()
+	defer u.Unlock()
+	access, _ := s.pair()
+	w.mu.Lock()
+	w.names++
+	next := fmt.Sprintf("another long passphrase %d", w.names)
+	w.mu.Unlock()
+	o := history.Op{Kind: history.Password, User: u.id, Session: s.id, Token: read(access).ID}
+	a := w.do(ctx, request{
+		method: "PUT", path: "/auth/password", node: node, token: access,
+		body: map[string]string{"current_password": u.passwords[len(u.passwords)-1], "new_password": next},
+	}, &o)
+	switch {
+	case a.status == http.StatusOK:
+		u.passwords = []string{next}
+		w.keep(&a, &o)
+	case o.Unknown():
+		u.passwords = append(u.passwords, next)
+	}
+	w.Recorder.Add(o)
+	w.ended(o, func(other *session) bool { return other.user == u })
+	if a.status == http.StatusOK {
+		w.begin(u, &a)
+	}
+	return o
+}
+
+func (w *Workload) kill(ctx context.Context, o history.Op, r request) history.Op {
+	if o.Session != "" {
+		o.Token = read(r.token).ID
+	}
+	w.do(ctx, r, &o)
+	w.Recorder.Add(o)
+	return o
+}
+
+// ended forgets the sessions that an operation has ended, or may have.
+func (w *Workload) ended(o history.Op, gone func(*session) bool) {
+	if o.Acknowledged() || o.Unknown() || o.Refused() && o.Token != "" {
+		w.forget(gone)
+	}
+}
+
+// act does what chance says, to a session that is believed to be alive.
+func (w *Workload) act(ctx context.Context, rng *rand.Rand) {
+	node := rng.IntN(len(w.urls))
+	s := w.pick(rng)
+	w.mu.Lock()
+	few, u := len(w.sessions) < w.Config.Sessions, w.users[rng.IntN(len(w.users))]
+	w.mu.Unlock()
+	choice := rng.IntN(100)
+	switch {
+	case s == nil || few && choice < 60:
+		if _, err := w.signIn(ctx, u, node); err == errLocked { //nolint:errorlint // our own, never wrapped
+			w.administer(ctx, history.Unlock, u, node)
+		}
+	case choice < 40:
+		w.refresh(ctx, s, node)
+	case choice < 62:
+		w.logout(ctx, s, node)
+	case choice < 72:
+		w.endSession(ctx, s, node)
+	case choice < 77:
+		w.logoutAll(ctx, s, node)
+	case choice < 82:
+		w.administer(ctx, history.AdminLogout, s.user, node)
+	case choice < 92:
+		w.changeRoles(ctx, s.user, node)
+	case choice < 96:
+		w.changePassword(ctx, s, node)
+	default:
+		w.administer(ctx, history.Lock, s.user, node)
+		w.administer(ctx, history.Unlock, s.user, rng.IntN(len(w.urls)))
+	}
+}
