@@ -54,7 +54,7 @@ func (a *api) userSessions(c echo.Context, who auth.Caller) error {
 	if err != nil {
 		return err
 	}
-	q := query{c: c}
+	q := queryOf(c)
 	wanted := q.page()
 	if err := q.err(); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (a *api) endAnySession(c echo.Context, who auth.Caller) error {
 	if err != nil {
 		return err
 	}
-	q := query{c: c}
+	q := queryOf(c)
 	wait := q.flag("wait")
 	if err := q.err(); err != nil {
 		return err
@@ -110,7 +110,7 @@ type eventAnswer struct {
 }
 
 func (a *api) audit(c echo.Context, who auth.Caller) error {
-	q := query{c: c}
+	q := queryOf(c)
 	wanted := auth.AuditQuery{
 		UserID: q.word("user"), Event: q.word("event"),
 		From: q.time("from"), To: q.time("to"), Page: q.page(),

@@ -174,6 +174,43 @@ func TestAPI_refuses_bad_queries(t *testing.T) {
 	w.call("DELETE", "/admin/sessions/"+someID+"?wait=perhaps", nil, admin).wantProblem(422, "validation_failed")
 }
 
+// A filter that cannot be read, or is given twice, must not be left out: the
+// answer would be the whole trail.
+func TestAPI_queries_never_fail_open(t *testing.T) {
+	w := newWorld(t)
+	admin := bearer(w.admin().AccessToken)
+	lists := []string{"/admin/audit", "/auth/sessions", "/admin/users/" + someID + "/sessions"}
+	for _, query := range []string{"event=%zz", "user=nope;x=1", "limit=1;cursor=x", "%", "a=%2", "limit=0&event=%zz"} {
+		for _, path := range lists {
+			w.call("GET", path+"?"+query, nil, admin).wantProblem(400, "malformed_request")
+		}
+		w.call("DELETE", "/admin/sessions/"+someID+"?"+query, nil, admin).wantProblem(400, "malformed_request")
+	}
+	for query, name := range map[string]string{
+		"limit=": "limit", "limit": "limit", "limit=1&limit=2": "limit", "limit=1&limit=1": "limit", "cursor=&cursor=": "cursor",
+	} {
+		for _, path := range lists {
+			r := w.call("GET", path+"?"+query, nil, admin)
+			r.wantProblem(422, "validation_failed")
+			if !strings.Contains(string(r.body), `"field":"`+name+`"`) {
+				t.Errorf("%s?%s: %s", path, query, r.body)
+			}
+		}
+	}
+	for query, name := range map[string]string{
+		"user=" + someID + "&user=": "user", "event=login&event=logout": "event", "from=&from=2026-01-02T15:04:05Z": "from",
+		"to=2026-01-02T15:04:05Z&to=2026-01-02T15:04:05Z": "to",
+	} {
+		r := w.call("GET", "/admin/audit?"+query, nil, admin)
+		r.wantProblem(422, "validation_failed")
+		if !strings.Contains(string(r.body), `"field":"`+name+`"`) {
+			t.Errorf("%s: %s", query, r.body)
+		}
+	}
+	w.call("DELETE", "/admin/sessions/"+someID+"?wait=1&wait=0", nil, admin).wantProblem(422, "validation_failed")
+	w.call("GET", "/admin/audit?unknown=1&unknown=2&limit=1", nil, admin).want(200) // as in the user-service
+}
+
 // fingerprint counts the rows that a refused request must not change. Failed
 // sign-ins are noted in the audit trail, so that is left out.
 func (w *world) fingerprint() map[string]int {

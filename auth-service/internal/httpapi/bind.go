@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -71,10 +72,27 @@ func pathID(c echo.Context) (string, error) {
 	return text, nil
 }
 
-// query reads parameters of the query and keeps every problem with them.
+// query reads parameters of the query and keeps every problem with them. Those
+// that are known may be given once; others are not looked at.
 type query struct {
-	c        echo.Context
-	problems []fault.Field
+	values    url.Values
+	malformed error
+	problems  []fault.Field
+}
+
+// queryOf reads the query strictly. What cannot be read must not be left out:
+// a filter that is missing selects everything.
+func queryOf(c echo.Context) query {
+	values, err := url.ParseQuery(c.Request().URL.RawQuery)
+	return query{values: values, malformed: err}
+}
+
+// value gives a parameter, "" if it is missing.
+func (q *query) value(name string) string {
+	if len(q.values[name]) > 1 {
+		q.refuse(name, "must be given once")
+	}
+	return q.values.Get(name)
 }
 
 func (q *query) refuse(name, message string) {
@@ -83,6 +101,9 @@ func (q *query) refuse(name, message string) {
 
 // err is nil, or a fault that names every parameter which was refused.
 func (q *query) err() error {
+	if q.malformed != nil {
+		return fault.Wrap(fault.Malformed, "The query is malformed.", q.malformed)
+	}
 	if len(q.problems) > 0 {
 		return fault.Invalid(q.problems...)
 	}
@@ -91,11 +112,11 @@ func (q *query) err() error {
 
 // page reads cursor and limit. What a cursor means is for the rules to say.
 func (q *query) page() auth.PageRequest {
-	p := auth.PageRequest{Cursor: q.c.QueryParam("cursor")}
+	p := auth.PageRequest{Cursor: q.value("cursor")}
 	if len(p.Cursor) > 512 || !printable(p.Cursor) {
 		q.refuse("cursor", "is not one that was given out")
 	}
-	if text := q.c.QueryParam("limit"); text != "" {
+	if text := q.value("limit"); q.values.Has("limit") {
 		limit, err := strconv.Atoi(text)
 		if err != nil || limit < 1 || limit > 200 {
 			q.refuse("limit", "must be a number from 1 to 200")
@@ -107,7 +128,7 @@ func (q *query) page() auth.PageRequest {
 
 // word reads a parameter of at most 128 printable ASCII characters.
 func (q *query) word(name string) string {
-	text := q.c.QueryParam(name)
+	text := q.value(name)
 	if len(text) > 128 || !printable(text) {
 		q.refuse(name, "must be at most 128 printable characters")
 	}
@@ -115,7 +136,7 @@ func (q *query) word(name string) string {
 }
 
 func (q *query) time(name string) time.Time {
-	text := q.c.QueryParam(name)
+	text := q.value(name)
 	if text == "" {
 		return time.Time{}
 	}
@@ -137,7 +158,7 @@ func printable(text string) bool {
 
 // flag reads a parameter that is 1 or true, 0 or false, or missing.
 func (q *query) flag(name string) bool {
-	text := q.c.QueryParam(name)
+	text := q.value(name)
 	if text == "" {
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *api) sessions(c echo.Context, who auth.Caller) error {
-	q := query{c: c}
+	q := queryOf(c)
 	wanted := q.page()
 	if err := q.err(); err != nil {
 		return err
