@@ -1,0 +1,423 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"gatehouse.internal/gateway/internal/proxy/websocket"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+)
+
+// wire is a frame as it was read.
+type wire struct {
+	first   byte
+	masked  bool
+	payload []byte // unmasked
+}
+
+// status is that of a close frame.
+func (f wire) status() websocket.Status {
+	if f.first != 0x88 || len(f.payload) < 2 {
+		return 0
+	}
+	return websocket.Status(binary.BigEndian.Uint16(f.payload))
+}
+
+// frameOf writes a frame, masked as a client does it.
+func frameOf(first byte, masked bool, payload []byte) []byte {
+	out, bit := []byte{first}, byte(0)
+	if masked {
+		bit = 0x80
+	}
+	switch n := len(payload); {
+	case n < 126:
+		out = append(out, bit|byte(n))
+	case n < 1<<16:
+		out = binary.BigEndian.AppendUint16(append(out, bit|126), uint16(n))
+	default:
+		out = binary.BigEndian.AppendUint64(append(out, bit|127), uint64(n))
+	}
+	if !masked {
+		return append(out, payload...)
+	}
+	key := []byte{7, 11, 13, 17}
+	out = append(out, key...)
+	for i, b := range payload {
+		out = append(out, b^key[i%4])
+	}
+	return out
+}
+
+func readFrame(in *bufio.Reader) (wire, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return wire{}, err
+	}
+	f := wire{first: head[0], masked: head[1]&0x80 != 0}
+	length := uint64(head[1] & 0x7f)
+	if wide := map[uint64]int{126: 2, 127: 8}[length]; wide > 0 {
+		var raw [8]byte
+		if _, err := io.ReadFull(in, raw[8-wide:]); err != nil {
+			return wire{}, err
+		}
+		length = binary.BigEndian.Uint64(raw[:])
+	}
+	var key [4]byte
+	if f.masked {
+		if _, err := io.ReadFull(in, key[:]); err != nil {
+			return wire{}, err
+		}
+	}
+	f.payload = make([]byte, length)
+	if _, err := io.ReadFull(in, f.payload); err != nil {
+		return wire{}, err
+	}
+	for i := range f.payload {
+		f.payload[i] ^= key[i%4]
+	}
+	return f, nil
+}
+
+// socket is a WebSocket through the gateway, with both of its ends in hand.
+type socket struct {
+	t          *testing.T
+	front      *front
+	client     net.Conn
+	in         *bufio.Reader // what the client gets
+	upstream   net.Conn
+	upstreamIn *bufio.Reader
+}
+
+func newSocket(t *testing.T, edit func(*Call)) *socket {
+	t.Helper()
+	taken, done := make(chan *socket, 1), make(chan struct{})
+	t.Cleanup(func() { close(done) })
+	up := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, buffered, _ := w.(http.Hijacker).Hijack()
+		defer func() { _ = conn.Close() }()
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, Upgrade\r\nKeep-Alive: timeout=5\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept(r.Header.Get("Sec-Websocket-Key")))
+		taken <- &socket{upstream: conn, upstreamIn: buffered.Reader}
+		<-done
+	})
+	f := newFront(t, up.URL).calls(func(c *Call) {
+		signedIn(c)
+		c.WebSocket = true
+		if edit != nil {
+			edit(c)
+		}
+	})
+	running(t, f.live)
+	c, in := f.raw(t, wsHead+"\r\n")
+	s := <-taken
+	s.t, s.front, s.client, s.in = t, f, c, in
+	_ = s.upstream.SetDeadline(time.Now().Add(10 * time.Second))
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v %v", res, err)
+	}
+	if h := res.Header; h.Get("Connection") != "Upgrade" || h.Get("Keep-Alive") != "" || h.Get("Content-Length") != "" || h.Get("Sec-Websocket-Extensions") != "permessage-deflate" {
+		t.Errorf("head %v", h)
+	}
+	eventually(t, "it is registered", func() bool { return f.live.Len() == 1 })
+	return s
+}
+
+// revoke ends the session.
+func (s *socket) revoke() {
+	s.front.live.Applied([]contract.Entry{{Kind: contract.RevokeSession}})
+}
+
+func (s *socket) send(to net.Conn, data []byte) {
+	s.t.Helper()
+	if _, err := to.Write(data); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// want reads the next frame on one end.
+func (s *socket) want(in *bufio.Reader, first byte, payload string) {
+	s.t.Helper()
+	if f, err := readFrame(in); err != nil || f.first != first || string(f.payload) != payload {
+		s.t.Fatalf("got %x %.60q (%v), want %x %.60q", f.first, f.payload, err, first, payload)
+	}
+}
+
+func (s *socket) wantClose(in *bufio.Reader, status websocket.Status, masked bool) {
+	s.t.Helper()
+	f, err := readFrame(in)
+	if err != nil || f.status() != status || f.masked != masked {
+		s.t.Fatalf("got %x %.60q masked %t (%v), want a close frame with %d", f.first, f.payload, f.masked, err, status)
+	}
+}
+
+// wantEnd sees to it that nothing comes after.
+func (s *socket) wantEnd(in *bufio.Reader) {
+	s.t.Helper()
+	if rest, err := io.ReadAll(in); errors.Is(err, os.ErrDeadlineExceeded) || len(rest) > 0 {
+		s.t.Fatalf("got %.60q after the end (%v)", rest, err)
+	}
+}
+
+func (s *socket) wantForgotten() {
+	s.t.Helper()
+	target := s.front.set.Targets()[0]
+	eventually(s.t, "it is forgotten", func() bool { return s.front.live.Len() == 0 && target.State().InFlight == 0 })
+	if target.State().Ejected {
+		s.t.Error("the upstream is blamed")
+	}
+}
+
+func TestTunnel_I13_a_revoked_session_is_closed_with_4401_on_both_sides(t *testing.T) {
+	s := newSocket(t, nil)
+	s.send(s.upstream, frameOf(0x81, false, []byte("hello")))
+	s.want(s.in, 0x81, "hello")
+	began := time.Now()
+	s.revoke()
+	f, err := readFrame(s.in)
+	if err != nil || f.status() != 4401 || f.masked || string(f.payload[2:]) != "token_revoked" {
+		t.Fatalf("got %+v %v", f, err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	s.wantClose(s.upstreamIn, 1008, true)
+	s.send(s.client, frameOf(0x81, true, []byte("one more thing")))
+	s.send(s.client, frameOf(0x88, true, f.payload))
+	s.send(s.upstream, frameOf(0x88, false, []byte{0x03, 0xf0}))
+	s.wantEnd(s.in)
+	s.wantEnd(s.upstreamIn) // nothing of a client whose session is over
+	if took := time.Since(began); took > answerWait {
+		t.Errorf("both have answered, and it took %v", took)
+	}
+	s.wantForgotten()
+}
+
+func TestTunnel_causes_have_statuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit             func(*Call)
+		end              func(*socket)
+		client, upstream websocket.Status
+	}{
+		"roles that changed": {end: func(s *socket) {
+			s.front.live.Applied([]contract.Entry{{Kind: contract.RevokeUserStale, MinVersion: 1}})
+		}, client: 4401, upstream: 1008},
+		"knowledge that is too old": {end: func(s *socket) { s.front.verdict.say(fault.New(fault.RevocationStateUnknown, "")) }, client: 1013, upstream: 1001},
+		"an expired token": {
+			edit: func(c *Call) { c.EndAtExpiry = true; c.Claims.ExpiresAt = time.Now().Add(200 * time.Millisecond) },
+			end:  func(*socket) {}, client: 4401, upstream: 1008,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSocket(t, c.edit)
+			c.end(s)
+			s.wantClose(s.in, c.client, false)
+			s.wantClose(s.upstreamIn, c.upstream, true)
+		})
+	}
+}
+
+func TestTunnel_a_stopping_gateway_says_good_bye_before_it_goes(t *testing.T) {
+	s := newSocket(t, nil)
+	stopped := make(chan struct{})
+	f := s.front
+	stop := running(t, f.live) // a second owner of the same registry ends it
+	go func() { defer close(stopped); stop() }()
+	s.wantClose(s.in, 1001, false)
+	s.send(s.client, frameOf(0x88, true, nil))
+	s.wantClose(s.upstreamIn, 1001, true)
+	_ = s.upstream.Close()
+	<-stopped
+	if f.live.Len() != 0 {
+		t.Error("it did not wait")
+	}
+}
+
+func TestTunnel_the_close_frame_follows_the_frame_that_is_under_way(t *testing.T) {
+	s := newSocket(t, nil)
+	whole := frameOf(0xc2, false, bytes.Repeat([]byte{0x88}, 300)) // compressed, and looks like close frames
+	s.send(s.upstream, whole[:100])
+	got := make([]byte, 100)
+	if _, err := io.ReadFull(s.in, got); err != nil {
+		t.Fatal(err)
+	}
+	s.revoke()
+	s.wantClose(s.upstreamIn, 1008, true) // it was between two frames, so it knows already
+	s.send(s.upstream, append(whole[100:], frameOf(0x81, false, []byte("secret"))...))
+	rest := make([]byte, len(whole)-100)
+	if _, err := io.ReadFull(s.in, rest); err != nil || !bytes.Equal(append(got, rest...), whole) {
+		t.Fatalf("the frame is not whole: %v", err)
+	}
+	s.wantClose(s.in, 4401, false)
+	s.send(s.client, frameOf(0x88, true, nil))
+	s.wantEnd(s.in) // and not the secret
+}
+
+func TestTunnel_an_upstream_that_stalls_within_a_frame_is_cut(t *testing.T) {
+	for _, part := range []int{1, 3, 50} { // within the first bytes, the length, the payload
+		s := newSocket(t, nil)
+		s.send(s.upstream, frameOf(0x82, false, make([]byte, 1000))[:part])
+		if _, err := io.ReadFull(s.in, make([]byte, part)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		s.revoke()
+		s.wantEnd(s.in)
+		if took := time.Since(began); took > frameWait+time.Second {
+			t.Errorf("it took %v", took)
+		}
+		s.wantForgotten()
+	}
+}
+
+func TestTunnel_a_message_in_fragments_may_be_broken_off(t *testing.T) {
+	s := newSocket(t, nil)
+	s.send(s.upstream, frameOf(0x01, false, []byte("first, ")))
+	s.send(s.upstream, frameOf(0x89, false, []byte("ping")))
+	s.send(s.upstream, frameOf(0x00, false, []byte("second, ")))
+	s.want(s.in, 0x01, "first, ")
+	s.want(s.in, 0x89, "ping")
+	s.want(s.in, 0x00, "second, ")
+	s.revoke()
+	s.wantClose(s.in, 4401, false)
+}
+
+func TestTunnel_a_client_may_finish_its_frame(t *testing.T) {
+	s := newSocket(t, nil)
+	whole := frameOf(0x82, true, []byte("a frame in two parts"))
+	s.send(s.client, whole[:9])
+	if _, err := s.upstreamIn.Peek(9); err != nil {
+		t.Fatal(err)
+	}
+	s.revoke()
+	s.wantClose(s.in, 4401, false)
+	s.send(s.client, append(whole[9:], frameOf(0x81, true, []byte("too late"))...))
+	s.want(s.upstreamIn, 0x82, "a frame in two parts")
+	s.wantClose(s.upstreamIn, 1008, true)
+	s.send(s.client, frameOf(0x88, true, nil))
+	s.wantEnd(s.upstreamIn)
+}
+
+func TestTunnel_a_flood_of_frames_ends_with_a_close_frame(t *testing.T) {
+	s := newSocket(t, nil)
+	sent := make(chan struct{})
+	go func() { // ends with the connection
+		defer close(sent)
+		for n := uint64(0); ; n++ {
+			payload := make([]byte, 8+rand.N(100_000))
+			binary.BigEndian.PutUint64(payload, n)
+			if _, err := s.upstream.Write(frameOf(0xc2, false, payload)); err != nil {
+				return
+			}
+		}
+	}()
+	for n := uint64(0); ; n++ {
+		f, err := readFrame(s.in)
+		if err != nil {
+			t.Fatalf("frame %d: %v", n, err)
+		}
+		if f.status() == 4401 {
+			if n < 100 {
+				t.Errorf("closed after %d frames", n)
+			}
+			break
+		}
+		if f.first != 0xc2 || binary.BigEndian.Uint64(f.payload) != n {
+			t.Fatalf("frame %d is %x %x", n, f.first, f.payload[:8])
+		}
+		if n == 100 {
+			s.revoke()
+		}
+	}
+	s.send(s.client, frameOf(0x88, true, nil))
+	s.wantEnd(s.in)
+	<-sent
+	s.wantForgotten()
+}
+
+func TestTunnel_nobody_has_to_cooperate(t *testing.T) {
+	t.Run("neither end answers", func(t *testing.T) {
+		s := newSocket(t, nil)
+		began := time.Now()
+		s.revoke()
+		s.wantClose(s.in, 4401, false)
+		s.wantEnd(s.in)
+		if took := time.Since(began); took < answerWait || took > answerWait+time.Second {
+			t.Errorf("it took %v", took)
+		}
+		s.wantForgotten()
+	})
+	t.Run("the client reads nothing", func(t *testing.T) {
+		s := newSocket(t, nil)
+		stuck := false
+		for frame := frameOf(0x82, false, make([]byte, 1<<20)); !stuck; {
+			_ = s.upstream.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			_, err := s.upstream.Write(frame)
+			stuck = err != nil
+		}
+		s.revoke()
+		s.wantForgotten()
+	})
+	t.Run("the upstream reads nothing", func(t *testing.T) {
+		s := newSocket(t, nil)
+		stuck := false
+		for frame := frameOf(0x82, true, make([]byte, 1<<20)); !stuck; {
+			_ = s.client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			_, err := s.client.Write(frame)
+			stuck = err != nil
+		}
+		s.revoke()
+		s.wantClose(s.in, 4401, false)
+		s.wantForgotten()
+	})
+	t.Run("the upstream has closed already", func(t *testing.T) {
+		s := newSocket(t, nil)
+		s.send(s.upstream, frameOf(0x88, false, []byte{0x03, 0xe8}))
+		s.wantClose(s.in, 1000, false)
+		s.revoke()
+		s.wantEnd(s.in) // and no second close frame
+	})
+	t.Run("what comes are no frames", func(t *testing.T) {
+		s := newSocket(t, nil)
+		junk := []byte{0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3}
+		s.send(s.upstream, junk)
+		if _, err := io.ReadFull(s.in, make([]byte, len(junk))); err != nil {
+			t.Fatal(err)
+		}
+		s.revoke()
+		s.wantEnd(s.in)
+	})
+}
+
+func TestTunnel_carries_both_ways_byte_for_byte_until_an_end_goes(t *testing.T) {
+	s := newSocket(t, nil)
+	var all []byte
+	for range 50 {
+		all = append(all, frameOf(byte(rand.N(256)), rand.N(2) == 0, make([]byte, rand.N(70_000)))...)
+	}
+	for _, way := range []struct {
+		to   net.Conn
+		from io.Reader
+	}{{s.client, s.upstreamIn}, {s.upstream, s.in}} {
+		go func() { _, _ = way.to.Write(all) }() // ends before what is read below does
+		got := make([]byte, len(all))
+		if _, err := io.ReadFull(way.from, got); err != nil || !bytes.Equal(got, all) {
+			t.Fatalf("what came is not what was sent: %v", err)
+		}
+	}
+	_ = s.client.Close()
+	s.wantEnd(s.upstreamIn)
+	_ = s.upstream.Close()
+	s.wantForgotten()
+}
