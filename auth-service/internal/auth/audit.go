@@ -42,7 +42,7 @@ func (s *Service) AuditEvents(ctx context.Context, c Caller, q AuditQuery) (Page
 	if err != nil {
 		return Page[AuditEvent]{}, err
 	}
-	before, err := openCursor(q.Page.Cursor)
+	before, err := openCursor(auditList, q.Page.Cursor)
 	if err != nil {
 		return Page[AuditEvent]{}, err
 	}
@@ -53,7 +53,7 @@ func (s *Service) AuditEvents(ctx context.Context, c Caller, q AuditQuery) (Page
 	if err != nil {
 		return Page[AuditEvent]{}, fmt.Errorf("read audit trail: %w", err)
 	}
-	return cut(events, limit, func(e AuditEvent) cursor { return cursor{at: e.At, id: e.ID} }), nil
+	return cut(events, limit, func(e AuditEvent) cursor { return cursor{list: auditList, at: e.At, id: e.ID} }), nil
 }
 
 // KeyRotated records that the caller has made another key sign. The keys are

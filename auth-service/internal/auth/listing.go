@@ -19,7 +19,7 @@ func (s *Service) listSessions(ctx context.Context, c Caller, userID string, p P
 	if err != nil {
 		return Page[SessionInfo]{}, err
 	}
-	after, err := openCursor(p.Cursor)
+	after, err := openCursor(sessionList(userID), p.Cursor)
 	if err != nil {
 		return Page[SessionInfo]{}, err
 	}
@@ -27,7 +27,7 @@ func (s *Service) listSessions(ctx context.Context, c Caller, userID string, p P
 	if err != nil {
 		return Page[SessionInfo]{}, fmt.Errorf("list sessions: %w", err)
 	}
-	page := cut(found, limit, func(x Session) cursor { return cursor{id: x.ID} })
+	page := cut(found, limit, func(x Session) cursor { return cursor{list: sessionList(userID), id: x.ID} })
 	out := Page[SessionInfo]{Next: page.Next, Items: make([]SessionInfo, 0, len(page.Items))}
 	for _, x := range page.Items {
 		out.Items = append(out.Items, SessionInfo{

@@ -26,11 +26,19 @@ func (p PageRequest) limit() (int, error) {
 	return p.Limit, nil
 }
 
-// cursor is the place of the last item of a page. Lists that are ordered by id
-// alone leave at zero.
+// The lists that give out cursors. A cursor is good for its own list alone:
+// in another one its place would mean something else, or nothing.
+const auditList = "audit"
+
+// sessionList names the list of one user's sessions.
+func sessionList(userID string) string { return "sessions:" + userID }
+
+// cursor is the place of the last item of a page of a list. Lists that are
+// ordered by id alone leave at zero.
 type cursor struct {
-	at time.Time
-	id string
+	list string
+	at   time.Time
+	id   string
 }
 
 // text gives the opaque form.
@@ -39,25 +47,27 @@ func (c cursor) text() string {
 	if !c.at.IsZero() {
 		micros = c.at.UnixMicro()
 	}
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%s", micros, c.id))
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%d.%s", c.list, micros, c.id))
 }
 
-// openCursor reads what text wrote; an empty text is the zero cursor.
-func openCursor(text string) (cursor, error) {
+// openCursor reads what text wrote for the list; an empty text is the zero
+// cursor.
+func openCursor(list, text string) (cursor, error) {
 	if text == "" {
 		return cursor{}, nil
 	}
 	bad := fault.Invalid(fault.Field{Field: "cursor", Message: "is not one that this list gave out"})
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	stampText, id, found := strings.Cut(string(data), ".")
-	if err != nil || !found || len(id) > 64 || !isPlainID(id) {
+	place, own := strings.CutPrefix(string(data), list+".")
+	stampText, id, found := strings.Cut(place, ".")
+	if err != nil || !own || !found || len(id) > 64 || !isPlainID(id) {
 		return cursor{}, bad
 	}
 	micros, err := strconv.ParseInt(stampText, 10, 64)
 	if err != nil {
 		return cursor{}, bad
 	}
-	c := cursor{id: id}
+	c := cursor{list: list, id: id}
 	if micros != 0 {
 		c.at = time.UnixMicro(micros).UTC()
 	}
