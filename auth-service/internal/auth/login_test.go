@@ -171,6 +171,8 @@ func TestRegister_refusesWhatIsNotFit(t *testing.T) {
 		"too long":           {auth.Registration{Email: "a@" + strings.Repeat("x.", 130) + "com", Password: goodPassword}, fault.ValidationFailed, []string{"email"}},
 		"a long local part":  {auth.Registration{Email: strings.Repeat("a", 65) + "@example.com", Password: goodPassword}, fault.ValidationFailed, []string{"email"}},
 		"names":              {auth.Registration{Email: "a@example.com", Password: goodPassword, FirstName: long, LastName: "a\x00b"}, fault.ValidationFailed, []string{"first_name", "last_name"}},
+		"a turned name":      {auth.Registration{Email: "a@example.com", Password: goodPassword, FirstName: "Ada\u202eecalevoL"}, fault.ValidationFailed, []string{"first_name"}},
+		"an unseen name":     {auth.Registration{Email: "a@example.com", Password: goodPassword, LastName: "\ufeffLovelace"}, fault.ValidationFailed, []string{"last_name"}},
 		"everything":         {auth.Registration{Password: "short", FirstName: long}, fault.ValidationFailed, []string{"email", "first_name", "password"}},
 		"S-W1 short":         {auth.Registration{Email: "a@example.com", Password: "fourteen chars"}, fault.WeakPassword, []string{"password"}},
 		"S-W3 common":        {auth.Registration{Email: "a@example.com", Password: "1qaz2wsx3edc4rfv"}, fault.WeakPassword, []string{"password"}},

@@ -3,15 +3,10 @@ package auth
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
-
-const maxName = 100 // code points
 
 // Register asks for a new account and mails a link that verifies the address.
 // For an address that has an account it does the same work, gives the same
@@ -77,10 +72,12 @@ func (s *Service) checkRegistration(r Registration) (Registration, error) {
 		fields = append(fields, fieldsOf(err)...)
 	}
 	r.Email = email
-	r.FirstName, r.LastName = strings.TrimSpace(r.FirstName), strings.TrimSpace(r.LastName)
-	for _, n := range []struct{ field, name string }{{"first_name", r.FirstName}, {"last_name", r.LastName}} {
-		if problem := nameProblem(n.name); problem != "" {
-			fields = append(fields, fault.Field{Field: n.field, Message: problem})
+	for _, n := range []struct {
+		field string
+		name  *string
+	}{{"first_name", &r.FirstName}, {"last_name", &r.LastName}} {
+		if *n.name, err = contract.CheckName(*n.name); err != nil {
+			fields = append(fields, fault.Field{Field: n.field, Message: err.Error()})
 		}
 	}
 	weak := s.weakness("password", r.Password, User{Email: r.Email, FirstName: r.FirstName, LastName: r.LastName})
@@ -88,14 +85,4 @@ func (s *Service) checkRegistration(r Registration) (Registration, error) {
 		return r, fault.Invalid(append(fields, fieldsOf(weak)...)...)
 	}
 	return r, weak
-}
-
-func nameProblem(name string) string {
-	switch {
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return "holds characters that are not text"
-	case utf8.RuneCountInString(name) > maxName:
-		return fmt.Sprintf("must have at most %d characters", maxName)
-	}
-	return ""
 }

@@ -11,11 +11,13 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/language"
+
+	"gatehouse.internal/shared/contract"
 )
 
 // Longest texts of a profile: names in code points, the others in bytes.
 const (
-	MaxName      = 100
+	MaxName      = contract.MaxName
 	MaxLocale    = 35 // RFC 5646 section 4.4.1
 	MaxTimeZone  = 64
 	MaxAvatarURL = 2048
@@ -23,7 +25,6 @@ const (
 
 // The messages of the field rules are read by people who fill in a form.
 var (
-	errControl  = errors.New("must not contain control characters")
 	errLocale   = errors.New(`must be a language tag such as "de" or "pt-BR"`)
 	errTimeZone = errors.New(`must be a time zone such as "Europe/Berlin"`)
 	errAvatar   = errors.New("must be an https:// address")
@@ -32,36 +33,6 @@ var (
 // zoneName is the spelling of IANA time zones. It keeps out what the zone
 // loader would take besides: "Local", paths, and files beside the zones.
 var zoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*([/_+-][A-Za-z0-9]+)*$`)
-
-// checkName gives the name without the white space around it.
-func checkName(name string) (string, error) {
-	name = strings.TrimSpace(name)
-	if !utf8.ValidString(name) {
-		return "", errors.New("must be UTF-8")
-	}
-	if utf8.RuneCountInString(name) > MaxName {
-		return "", fmt.Errorf("must have at most %d characters", MaxName)
-	}
-	if strings.ContainsFunc(name, isControl) {
-		return "", errControl
-	}
-	return name, nil
-}
-
-// isControl reports whether a character has no place in a line of text: it
-// ends the line, is not to be seen, or turns the writing direction of what
-// follows it, as names in an administrator's list must not.
-func isControl(r rune) bool {
-	switch {
-	case unicode.IsControl(r), r == '\u2028', r == '\u2029': // line and paragraph separator
-		return true
-	case r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069': // embedding, override, isolate
-		return true
-	case r == '\ufeff', r&0xfffe == 0xfffe, r >= '\ufdd0' && r <= '\ufdef': // byte order mark, noncharacters
-		return true
-	}
-	return false
-}
 
 // checkLocale gives the canonical form of a BCP 47 language tag.
 func checkLocale(locale string) (string, error) {
@@ -93,7 +64,7 @@ func checkAvatarURL(address string) (string, error) {
 		return "", fmt.Errorf("must have at most %d characters", MaxAvatarURL)
 	}
 	if !utf8.ValidString(address) || strings.ContainsFunc(address, func(r rune) bool {
-		return isControl(r) || unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r)
+		return contract.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("\"<>\\^`{|}", r)
 	}) {
 		return "", errAvatar
 	}

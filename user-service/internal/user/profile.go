@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
 
@@ -73,9 +74,9 @@ func (p Patch) check() (Patch, error) {
 		value **string
 		rule  func(string) (string, error)
 	}{
-		{"first_name", &p.FirstName, checkName},
-		{"last_name", &p.LastName, checkName},
-		{"display_name", &p.DisplayName, checkName},
+		{"first_name", &p.FirstName, contract.CheckName},
+		{"last_name", &p.LastName, contract.CheckName},
+		{"display_name", &p.DisplayName, contract.CheckName},
 		{"locale", &p.Locale, checkLocale},
 		{"time_zone", &p.TimeZone, checkTimeZone},
 		{"avatar_url", &p.AvatarURL, checkAvatarURL},

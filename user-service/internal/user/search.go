@@ -109,7 +109,7 @@ func (f *Filter) check() error {
 
 // storable reports whether a database takes the text at all.
 func storable(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, isControl)
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, contract.IsControl)
 }
 
 // SearchText is what queries are looked for in: the texts of the record, one a
