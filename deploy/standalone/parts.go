@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"gatehouse.internal/deploy/standalone/internal/example"
@@ -81,7 +80,7 @@ func (a *around) writeRoutes(f folder) (path string, err error) {
 	path = f.join("routes.yaml")
 	text := "# Written at every start; routes of your own go into a file given by -routes.\n" +
 		example.Routes("http://"+a.echo.Addr(), "http://"+a.letter.Addr())
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := writeDurably(path, []byte(text)); err != nil {
 		return "", fmt.Errorf("write the example routes: %w", err)
 	}
 	return path, nil

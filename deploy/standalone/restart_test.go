@@ -132,3 +132,18 @@ func TestRestart_the_first_start_prints_the_administrators_password_once(t *test
 		t.Errorf("the program did not stop cleanly: %v", err)
 	}
 }
+
+func TestRestart_a_data_folder_belongs_to_one_process(t *testing.T) {
+	p := newProcess(t, 1)
+	p.start(t, "-admin-password", p.adminPassword)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	second := exec.CommandContext(ctx, p.binary, "-addr", "127.0.0.1:0", "-ops-addr", "127.0.0.1:0", "-data", p.data) //nolint:gosec // the program under test
+	if output, err := second.CombinedOutput(); err == nil || !strings.Contains(string(output), "in use by another process") {
+		t.Errorf("a second process on the same folder: %v\n%s", err, output)
+	}
+	p.want(t, call{method: "GET", path: "/api/public/x"}, http.StatusOK, "")
+	if err := p.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("the program did not stop cleanly: %v", err)
+	}
+}

@@ -47,21 +47,21 @@ func start(ctx context.Context, o options, stdout, stderr io.Writer) (s *system,
 		return nil, err
 	}
 	if s.addrs, err = consecutive(ctx, o.addr, o.gateways); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.folder.close())
 	}
 	if s.around, err = openAround(s.folder, s.log); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.folder.close())
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if s.auth, err = s.openAuth(ctx); err != nil {
-		return nil, errors.Join(err, s.around.close())
+		return nil, errors.Join(err, s.close())
 	}
 	if s.user, err = userapp.New(ctx, s.userConfig(), s.log); err != nil {
-		return nil, errors.Join(err, s.around.close())
+		return nil, errors.Join(err, s.close())
 	}
 	if err = s.openGateways(ctx); err != nil {
-		return nil, errors.Join(err, s.around.close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -128,5 +128,8 @@ func (s *system) run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}})
-	return errors.Join(lifecycle.Run(ctx, s.log, parts...), s.around.close())
+	return errors.Join(lifecycle.Run(ctx, s.log, parts...), s.close())
 }
+
+// close gives back what is around the services, and the folder last.
+func (s *system) close() error { return errors.Join(s.around.close(), s.folder.close()) }
