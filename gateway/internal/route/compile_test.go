@@ -94,6 +94,7 @@ func TestCompile_RefusesARoute(t *testing.T) {
 		{"a role twice", "GET /a", set(func(r *route.Route) { r.Roles = []string{"a", "a"} }, "roles"), "roles: a appears twice"},
 		{"a verified address of nobody", "GET /a", set(func(r *route.Route) { r.Auth = route.AuthNone; r.VerifiedEmail = true }, "verified_email"), "verified_email: needs auth: required"},
 		{"staleness of nothing", "GET /a", set(func(r *route.Route) { r.Auth = route.AuthNone; r.MaxStaleness = time.Second }, "max_staleness"), "max_staleness: says nothing with auth: none"},
+		{"the expiry of nothing", "GET /a", set(func(r *route.Route) { r.Auth = route.AuthNone; r.EndAtExpiry = true }, "end_at_expiry"), "end_at_expiry: says nothing with auth: none"},
 		{"staleness that cannot be", "GET /a", set(func(r *route.Route) { r.MaxStaleness = time.Millisecond }, "max_staleness"), "max_staleness: 1ms is not within 500ms and 5m0s"},
 		{"staleness without end", "GET /a", set(func(r *route.Route) { r.MaxStaleness = time.Hour }, "max_staleness"), "max_staleness: 1h0m0s is not within"},
 		{"no requests", "GET /a", limited(route.RateLimit{Per: time.Minute, By: "ip"}), "rate_limit.requests: 0 is not within 1 and 1000000"},

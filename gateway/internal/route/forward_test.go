@@ -59,13 +59,14 @@ func TestTable_View(t *testing.T) {
 			with("rewrite.strip_prefix", func(d *route.Definition) { d.Rewrite.StripPrefix = "/api" }),
 			with("timeout", func(d *route.Definition) { d.Timeout = 3e9 }),
 			with("websocket", func(d *route.Definition) { d.WebSocket = true }),
+			with("end_at_expiry", func(d *route.Definition) { d.EndAtExpiry = true }),
 			with("max_body", func(d *route.Definition) { d.MaxBody = 9 }),
 			with("match.host", func(d *route.Definition) { d.Match.Host = "SHOP.example." }),
 		))
 	want := []route.View{{
 		Name: "full", Host: "shop.example", Path: "/api/*", Methods: []string{"GET", "POST"}, Upstream: "own",
 		Rewrite: &route.RewriteView{StripPrefix: "/api"}, Auth: "required", Roles: []string{"admin"}, MaxStaleness: "2s",
-		RateLimit: &route.RateLimitView{Requests: 5, Per: "1m0s", By: "user"}, WebSocket: true, MaxBody: 9,
+		RateLimit: &route.RateLimitView{Requests: 5, Per: "1m0s", By: "user"}, WebSocket: true, EndAtExpiry: true, MaxBody: 9,
 		Timeout: "3s", BuiltIn: true, Source: "full.yaml:1:3",
 	}, {
 		Name: "plain", Path: "/plain", Methods: route.Methods(), Upstream: "service", Auth: "none", Roles: []string{},

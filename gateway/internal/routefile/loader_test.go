@@ -59,6 +59,7 @@ routes:
     max_staleness: 2s              # how old this node's knowledge of revocations may be
     rate_limit: { requests: 100, per: 1m, by: user }       # user | ip
     websocket: false               # upgrades only where allowed; closed (4401) when the session is revoked
+    end_at_expiry: true            # what is still open then ends with the token
     max_body: 1MiB
 `
 
@@ -77,7 +78,7 @@ func TestOpen_TheExampleOfTheContract(t *testing.T) {
 		Name: "orders", Match: route.Match{Path: "/api/orders/*", Methods: []string{"GET", "POST"}}, Upstream: "orders",
 		Rewrite: route.Rewrite{StripPrefix: "/api"}, Auth: route.AuthRequired, Roles: []string{"user", "admin"}, VerifiedEmail: true,
 		MaxStaleness: 2 * time.Second, RateLimit: &route.RateLimit{Requests: 100, Per: time.Minute, By: route.LimitByUser},
-		MaxBody: 1 << 20, Source: route.Position{File: filepath.Join(dir, "orders.yaml"), Line: 9, Column: 5},
+		EndAtExpiry: true, MaxBody: 1 << 20, Source: route.Position{File: filepath.Join(dir, "orders.yaml"), Line: 9, Column: 5},
 	}
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "strip" }, cmp.Ignore())); diff != "" {
 		t.Error(diff)

@@ -1,7 +1,8 @@
 // Package example is a service behind the gateway that shows what a service
 // behind the gateway receives: it answers every request with that request, as
-// JSON. It decides nothing, keeps nothing, and refuses only bodies over
-// MaxBody.
+// JSON. Paths that end in /stream and /socket answer with server-sent events
+// and with a WebSocket instead, for as long as the caller stays. It decides
+// nothing, keeps nothing, and refuses only what is larger than MaxBody.
 package example
 
 import (
@@ -29,6 +30,18 @@ func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 // serve answers one request.
 func serve(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasSuffix(r.URL.Path, streamPath) && r.Method == http.MethodGet:
+		stream(w, r)
+	case strings.HasSuffix(r.URL.Path, socketPath):
+		socket(w, r)
+	default:
+		echo(w, r)
+	}
+}
+
+// echo answers with the request.
+func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		status := http.StatusBadRequest
