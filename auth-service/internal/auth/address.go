@@ -3,6 +3,8 @@ package auth
 import (
 	"net/mail"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"gatehouse.internal/shared/fault"
 )
@@ -16,6 +18,15 @@ const maxEmail = 254
 // alone would be an invitation to take one for the other.
 func foldEmail(text string) string { return strings.ToLower(text) }
 
+// addressable reports whether a text may be looked for among the addresses of
+// accounts. It is looser than parseEmail, so that a rule which becomes stricter
+// locks nobody out, but keeps out what no account ever had and what not every
+// database takes: a NUL is an error to PostgreSQL, not an address without an
+// account.
+func addressable(text string) bool {
+	return text != "" && len(text) <= maxEmail && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
 // parseEmail checks an address and gives its folded form.
 func parseEmail(field, text string) (string, error) {
 	bad := func(message string) (string, error) {
@@ -26,6 +37,8 @@ func parseEmail(field, text string) (string, error) {
 		return bad("is missing")
 	case len(text) > maxEmail:
 		return bad("is too long")
+	case !addressable(text):
+		return bad("is not an e-mail address")
 	}
 	parsed, err := mail.ParseAddress(text)
 	if err != nil || parsed.Address != text || parsed.Name != "" {

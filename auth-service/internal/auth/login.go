@@ -55,9 +55,9 @@ func (p proof) reason() string {
 // prove checks a password against an address, with equal work for one that is
 // unknown.
 func (s *Service) prove(ctx context.Context, email, password string) (proof, error) {
-	u, err := s.store.UserByEmail(ctx, foldEmail(email))
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return proof{}, fmt.Errorf("find user: %w", err)
+	u, err := s.addressee(ctx, email)
+	if err != nil {
+		return proof{}, err
 	}
 	p := proof{user: u}
 	if p.matches, err = s.hash.Matches(ctx, u.PasswordHash, password); err != nil || !p.matches {
@@ -70,6 +70,19 @@ func (s *Service) prove(ctx context.Context, email, password string) (proof, err
 		}
 	}
 	return p, nil
+}
+
+// addressee finds the user with an address; for one that nobody has, and for a
+// text that is none, the user is zero.
+func (s *Service) addressee(ctx context.Context, email string) (User, error) {
+	if !addressable(email) {
+		return User{}, nil
+	}
+	u, err := s.store.UserByEmail(ctx, foldEmail(email))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return User{}, fmt.Errorf("find user: %w", err)
+	}
+	return u, nil
 }
 
 // signIn opens a session for a proven password, or asks to prove it again when
