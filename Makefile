@@ -7,6 +7,8 @@ MODULES  := shared auth-service gateway user-service deploy/standalone
 SERVICES := auth-service gateway user-service
 FUZZTIME ?= 10s
 BENCH    ?= .
+CHAOS_SEEDS    ?= 1-20
+CHAOS_DURATION ?= 2m
 PKGS     ?= work
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE = $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
@@ -45,9 +47,10 @@ fuzz:
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" </dev/null || exit 1; \
 	done
 
-## chaos: the tests that break things on purpose: faults, restarts, lost connections
+## chaos: the real system under faults, for CHAOS_DURATION (2m) with each of CHAOS_SEEDS (1-20)
 chaos:
-	go test $(RACE) -count=1 -timeout 20m -run 'Chaos|Fault|Restart' $(TESTFLAGS) $(PKGS)
+	CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_DURATION=$(CHAOS_DURATION) go test -count=1 -timeout 6h -v -run 'Chaos' $(TESTFLAGS) ./deploy/standalone/internal/chaos
+	go test $(RACE) -count=1 -timeout 20m -run 'Fault|Restart' $(TESTFLAGS) $(PKGS)
 
 ## e2e: the end-to-end walk over HTTP, on a standalone of its own
 e2e:

@@ -110,16 +110,17 @@ var clusters atomic.Int64
 func startCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	needPostgres(t)
-	dir := folder(t)
+	dir, bin, began := folder(t), build(t), time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Config{
-		Dir: dir, Binaries: build(t), DatabaseURL: databaseURL(), Name: fmt.Sprintf("chaos_%d_%d", os.Getpid(), clusters.Add(1)),
+		Dir: dir, Binaries: bin, DatabaseURL: databaseURL(), Name: fmt.Sprintf("chaos_%d_%d", os.Getpid(), clusters.Add(1)),
 		Gateways: 3, Auths: 2, Brokers: 3,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("the cluster was ready after %v", time.Since(began).Round(time.Millisecond))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of every log:\n%s", c.Logs(6000))

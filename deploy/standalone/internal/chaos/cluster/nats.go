@@ -21,18 +21,18 @@ func (c *Cluster) startBrokers(client, route []int) error {
 			if i == j {
 				continue
 			}
-			if _, err := c.open(broker(i), broker(j), loopback(route[j])); err != nil {
+			if _, err := c.open(Broker(i), Broker(j), loopback(route[j])); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range client {
 		c.brokerAddrs = append(c.brokerAddrs, loopback(client[i]))
-		config := filepath.Join(c.Dir, broker(i)+".conf")
+		config := filepath.Join(c.Dir, Broker(i)+".conf")
 		if err := os.WriteFile(config, []byte(c.brokerConfig(i, client[i], route[i])), 0o600); err != nil {
-			return fmt.Errorf("configure %s: %w", broker(i), err)
+			return fmt.Errorf("configure %s: %w", Broker(i), err)
 		}
-		p, err := c.process(broker(i), filepath.Join(c.Binaries, "nats-server"), nil, "-c", config)
+		p, err := c.process(Broker(i), filepath.Join(c.Binaries, "nats-server"), nil, "-c", config)
 		if err != nil {
 			return err
 		}
@@ -41,11 +41,12 @@ func (c *Cluster) startBrokers(client, route []int) error {
 	return nil
 }
 
-func broker(i int) string { return fmt.Sprintf("nats-%d", i+1) }
+// Broker names a NATS server by its index, from 0.
+func Broker(i int) string { return fmt.Sprintf("nats-%d", i+1) }
 
 func (c *Cluster) brokerConfig(i, client, route int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "server_name: %q\nlisten: %q\nmax_payload: 1MB\n", broker(i), loopback(client))
+	fmt.Fprintf(&b, "server_name: %q\nlisten: %q\nmax_payload: 1MB\n", Broker(i), loopback(client))
 	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: always, max_memory_store: 64MB, max_file_store: 2GB }\n", c.StoreDir(i))
 	if c.config.Brokers == 1 {
 		return b.String()
@@ -55,7 +56,7 @@ func (c *Cluster) brokerConfig(i, client, route int) string {
 	fmt.Fprintf(&b, "cluster {\n  name: chaos\n  listen: %q\n  advertise: \"127.0.0.1:1\"\n  no_advertise: true\n  routes: [\n", loopback(route))
 	for j := range c.config.Brokers {
 		if j != i {
-			fmt.Fprintf(&b, "    \"nats://%s\"\n", c.Link(broker(i), broker(j)).Addr())
+			fmt.Fprintf(&b, "    \"nats://%s\"\n", c.Link(Broker(i), Broker(j)).Addr())
 		}
 	}
 	b.WriteString("  ]\n}\n")
@@ -63,14 +64,14 @@ func (c *Cluster) brokerConfig(i, client, route int) string {
 }
 
 // StoreDir is where a NATS server keeps its streams.
-func (c *Cluster) StoreDir(i int) string { return filepath.Join(c.Dir, "store-"+broker(i)) }
+func (c *Cluster) StoreDir(i int) string { return filepath.Join(c.Dir, "store-"+Broker(i)) }
 
 // SaveStore copies the streams of a NATS server as they are on disk now; it
 // should be down.
 func (c *Cluster) SaveStore(i int) error {
 	saved := c.StoreDir(i) + "-saved"
 	if err := os.RemoveAll(saved); err != nil {
-		return fmt.Errorf("forget the old copy of %s: %w", broker(i), err)
+		return fmt.Errorf("forget the old copy of %s: %w", Broker(i), err)
 	}
 	return copyFolder(c.StoreDir(i), saved)
 }
@@ -86,7 +87,7 @@ func (c *Cluster) RestoreStore(i int) error {
 // EmptyStore deletes the streams of a NATS server, which must be down.
 func (c *Cluster) EmptyStore(i int) error {
 	if err := os.RemoveAll(c.StoreDir(i)); err != nil {
-		return fmt.Errorf("empty the store of %s: %w", broker(i), err)
+		return fmt.Errorf("empty the store of %s: %w", Broker(i), err)
 	}
 	return nil
 }
@@ -113,6 +114,25 @@ func copyFolder(from, to string) error {
 		return fmt.Errorf("copy %s: %w", from, err)
 	}
 	return nil
+}
+
+// PurgeStream deletes all messages of the stream of revocations.
+func (c *Cluster) PurgeStream(ctx context.Context) error {
+	return c.onStream(ctx, (*bus.Bus).PurgeStream)
+}
+
+// DeleteStream deletes the stream of revocations. The system makes it again.
+func (c *Cluster) DeleteStream(ctx context.Context) error {
+	return c.onStream(ctx, (*bus.Bus).DeleteStream)
+}
+
+func (c *Cluster) onStream(ctx context.Context, do func(*bus.Bus, context.Context, string) error) error {
+	b, err := c.Bus(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return do(b, ctx, b.Subjects().RevocationStream())
 }
 
 // Prefix is the first word of every subject and stream.

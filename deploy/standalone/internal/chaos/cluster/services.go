@@ -110,14 +110,14 @@ func Gateway(i int) string { return fmt.Sprintf("gateway-%d", i+1) }
 // Auth names an auth-service by its index, from 0.
 func Auth(i int) string { return fmt.Sprintf("auth-%d", i+1) }
 
-// shared are the links of a service to what all services use.
+// sharedLinks are the links of a service to what all services use.
 type sharedLinks struct{ nats, redis, postgres string }
 
 // openAll opens the links of a service to the brokers, Redis and PostgreSQL.
 func (c *Cluster) openAll(name string) (sharedLinks, error) {
 	var urls []string
 	for j, addr := range c.brokerAddrs {
-		l, err := c.open(name, broker(j), addr)
+		l, err := c.open(name, Broker(j), addr)
 		if err != nil {
 			return sharedLinks{}, err
 		}

@@ -130,19 +130,19 @@ func (w *Workload) act(ctx context.Context, rng *rand.Rand) {
 	w.mu.Unlock()
 	choice := rng.IntN(100)
 	switch {
-	case s == nil || few && choice < 60:
+	case s == nil || few && choice < 50:
 		if _, err := w.signIn(ctx, u, node); err == errLocked { //nolint:errorlint // our own, never wrapped
 			w.administer(ctx, history.Unlock, u, node)
 		}
-	case choice < 40:
+	case choice < 10:
 		w.refresh(ctx, s, node)
-	case choice < 62:
+	case choice < 45:
 		w.logout(ctx, s, node)
-	case choice < 72:
+	case choice < 60:
 		w.endSession(ctx, s, node)
-	case choice < 77:
+	case choice < 68:
 		w.logoutAll(ctx, s, node)
-	case choice < 82:
+	case choice < 76:
 		w.administer(ctx, history.AdminLogout, s.user, node)
 	case choice < 92:
 		w.changeRoles(ctx, s.user, node)

@@ -19,8 +19,8 @@ var bounds = []struct {
 }{{"/chaos/2s/x", 2 * time.Second}, {"/chaos/5s/x", 5 * time.Second}, {"/chaos/30s/x", 30 * time.Second}}
 
 // Run has the clients work until ctx ends: one for each gateway calls services
-// with tokens that are alive and tokens that are not, and a few do the rest. It
-// returns when all have finished what they had begun.
+// with tokens that are alive and tokens that are not, one refreshes, and two do
+// the rest. It returns when all have finished what they had begun.
 func (w *Workload) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -30,6 +30,14 @@ func (w *Workload) Run(ctx context.Context) {
 			repeat(ctx, w.Pause, func() { w.probe(context.WithoutCancel(ctx), rng, node) })
 		})
 	}
+	group.Go(func() {
+		rng := w.source(300)
+		repeat(ctx, w.Rest, func() {
+			if s := w.pick(rng); s != nil {
+				w.refresh(context.WithoutCancel(ctx), s, rng.IntN(len(w.urls)))
+			}
+		})
+	})
 	for client := range uint64(2) {
 		group.Go(func() {
 			rng := w.source(200 + client)
