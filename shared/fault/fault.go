@@ -43,8 +43,13 @@ const (
 	UnsupportedMediaType Kind = "unsupported_media_type"
 	HeadersTooLarge      Kind = "headers_too_large"
 	URITooLong           Kind = "uri_too_long"
-	Conflict             Kind = "conflict"
-	PreconditionFailed   Kind = "precondition_failed"
+	// UnsupportedTransferCoding and UnsupportedVersion are said of requests that
+	// are refused before anybody has read them.
+	UnsupportedTransferCoding Kind = "unsupported_transfer_coding"
+	UnsupportedVersion        Kind = "unsupported_http_version"
+
+	Conflict           Kind = "conflict"
+	PreconditionFailed Kind = "precondition_failed"
 
 	RateLimited Kind = "rate_limited"
 

@@ -1,8 +1,10 @@
 package httpx_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,6 +31,48 @@ func BenchmarkNew(b *testing.B) {
 				e.ServeHTTP(httptest.NewRecorder(), r)
 			}
 		})
+	}
+}
+
+// BenchmarkServer shows what a connection of Listen costs, beside one of
+// net/http alone: one request after the other on one connection.
+func BenchmarkServer(b *testing.B) {
+	handler := http.HandlerFunc(hello)
+	bare := httptest.NewServer(handler)
+	defer bare.Close()
+	server, err := httpx.Listen("bench", "127.0.0.1:0", handler)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Part().Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}()
+	for _, c := range []struct{ name, addr string }{{"net/http", bare.Listener.Addr().String()}, {"httpx", server.Addr()}} {
+		b.Run(c.name, func(b *testing.B) { askRepeatedly(b, c.addr) })
+	}
+}
+
+func askRepeatedly(b *testing.B, addr string) {
+	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answer := make([]byte, 4<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := conn.Read(answer); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

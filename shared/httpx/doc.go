@@ -6,5 +6,7 @@
 // It promises that a fault.Kind becomes the same status, code and headers in
 // every service (ProblemFor is the only such table), that no internal text, and
 // no stack, reaches a caller, and that what a caller sends cannot forge a log
-// record. It refuses bodies that two parsers could read differently.
+// record. Requests that net/http refuses by itself, before any handler, are
+// answered with a problem document, too, where the connection is plain. It
+// refuses bodies that two parsers could read differently.
 package httpx

@@ -126,7 +126,7 @@ func (s *Server) run(ctx context.Context) error {
 		if s.tls {
 			served <- s.http.ServeTLS(s.listener, "", "")
 		} else {
-			served <- s.http.Serve(s.listener)
+			served <- s.http.Serve(refusalListener{s.listener})
 		}
 	}()
 	select {
