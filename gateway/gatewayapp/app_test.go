@@ -1,7 +1,6 @@
 package gatewayapp
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"gatehouse.internal/shared/bus"
-	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/token"
 	"gatehouse.internal/shared/token/tokentest"
@@ -180,32 +178,6 @@ func TestApp_RoutesChangeWithoutARestart(t *testing.T) {
 	close(release)
 	if body := <-slow; body != "ok" {
 		t.Errorf("the request that was under way got %q", body)
-	}
-}
-
-func TestApp_StreamsEndWhenRevoked(t *testing.T) {
-	w := newWorld(t, nil)
-	w.answers(func(rw http.ResponseWriter, r *http.Request) {
-		rw.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(rw, "data: x\n\n")
-		_ = http.NewResponseController(rw).Flush()
-		<-r.Context().Done()
-	})
-	_, in := w.raw("GET /api/orders/stream HTTP/1.1\r\nHost: gw\r\n" + bearer + w.token(nil) + "\r\n\r\n")
-	res, err := http.ReadResponse(in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	lines := bufio.NewReader(res.Body)
-	if line, err := lines.ReadString('\n'); err != nil || line != "data: x\n" {
-		t.Fatalf("%q %v", line, err)
-	}
-	w.revoke(contract.Entry{Kind: contract.RevokeSession, Subject: contract.ParseSubjectID(tokentest.Claims(time.Now()).SessionID)})
-	began := time.Now()
-	_, err = io.Copy(io.Discard, lines)
-	if took := time.Since(began); err == nil || took > 3*time.Second {
-		t.Errorf("it ended after %v with %v, and should look cut short", took, err)
 	}
 }
 

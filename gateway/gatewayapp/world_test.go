@@ -39,6 +39,8 @@ routes:
   - { name: limited-user, match: { path: /api/limited-user/* }, upstream: orders, auth: required, rate_limit: { requests: 3, per: 1m, by: user } }
   - { name: small, match: { path: /api/small/* }, upstream: orders, auth: none, max_body: 64KiB }
   - { name: socket, match: { path: /ws/* }, upstream: orders, auth: required, websocket: true }
+  - { name: strict-socket, match: { path: /ws/strict/* }, upstream: orders, auth: required, websocket: true, max_staleness: 2s }
+  - { name: expiring-socket, match: { path: /ws/expiring/* }, upstream: orders, auth: required, websocket: true, end_at_expiry: true }
   - { name: read-only, match: { path: /api/read/*, methods: [GET] }, upstream: orders, auth: none }
 `
 
