@@ -65,6 +65,7 @@ func (c *Checker) degraded(ctx context.Context, claims *contract.Claims, d degra
 	opinion, err := c.ask(ctx, claims)
 	if err == nil {
 		if err := refusal(opinion.Verdict); err != nil {
+			c.remember(claims, opinion.Verdict)
 			c.Metrics.degradedCheck("refused")
 			return err
 		}
@@ -81,6 +82,21 @@ func (c *Checker) degraded(ctx context.Context, claims *contract.Claims, d degra
 	unknown := fault.Wrap(fault.RevocationStateUnknown, "This node cannot tell at the moment whether the token is revoked.", err)
 	unknown.RetryAfter = time.Second
 	return unknown
+}
+
+// outlives is how much longer than its token an entry is kept that the second
+// opinion gave: the leeway of verifiers, and what clocks may differ by.
+const outlives = 30*time.Second + 5*time.Minute
+
+// remember adds to the view what the second opinion holds against a token.
+// Without that, a view that becomes fresh again as of a moment just before the
+// revocation would accept what this node has refused already (I5).
+func (c *Checker) remember(claims *contract.Claims, v Verdict) {
+	e := contract.Entry{Kind: contract.RevokeToken, Subject: claims.Refs.Token, ExpiresAt: claims.ExpiresAt.Add(outlives)}
+	if v == Stale { // the next version may be good
+		e.Kind, e.Subject, e.MinVersion = contract.RevokeUserStale, claims.Refs.User, claims.Version+1
+	}
+	c.View.Set.Add(&e)
 }
 
 var errNoSecond = errors.New("no second opinion is configured")

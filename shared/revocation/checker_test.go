@@ -72,6 +72,37 @@ func TestChecker_Check(t *testing.T) {
 	}
 }
 
+func TestChecker_Check_I5_what_the_second_opinion_refused_stays_refused(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		verdict Verdict
+		want    fault.Kind // of the token
+		next    fault.Kind // of the user's next token
+	}{
+		{"a revoked token", Revoked, fault.TokenRevoked, ""},
+		{"a stale one, until it is refreshed", Stale, fault.TokenStale, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := &clock{start}
+			v := NewView("n", newIssuer(t, "e1"), clock.now)
+			v.Progress.Head(head(1, 0), v.Progress.Nonce())
+			clock.advance(2 * SoftLimit)
+			checker := &Checker{View: v, Second: &opinion{Opinion: Opinion{Verdict: c.verdict}}}
+			token := claims(1, 2, 3, 1)
+			if got := fault.KindOf(checker.Check(t.Context(), token, DefaultMaxStaleness)); got != c.want {
+				t.Errorf("the second opinion: %q, want %q", got, c.want)
+			}
+			v.Progress.Head(head(1, 0), v.Progress.Nonce()) // fresh again, and complete as of before the revocation
+			if got := fault.KindOf(checker.Check(t.Context(), token, DefaultMaxStaleness)); got != c.want {
+				t.Errorf("the fresh view: %q, want %q", got, c.want)
+			}
+			if got := fault.KindOf(checker.Check(t.Context(), claims(4, 2, 3, 2), DefaultMaxStaleness)); got != c.next {
+				t.Errorf("the next token: %q, want %q", got, c.next)
+			}
+		})
+	}
+}
+
 func TestChecker_Check_of_a_fresh_view_allocates_nothing(t *testing.T) {
 	v := NewView("n", newIssuer(t, "e1"), time.Now)
 	v.Progress.Head(head(1, 0), v.Progress.Nonce())
