@@ -33,6 +33,18 @@ func TestChaos_named_faults(t *testing.T) {
 	}
 }
 
+// together does several things one after another.
+func together(all ...func() error) func() error {
+	return func() error {
+		for _, do := range all {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // links breaks the links from one part to some others.
 func (w *world) links(from string, to []string, breakOne func(*faultproxy.Link)) func() error {
 	return func() error {
@@ -79,26 +91,17 @@ func pause(p *cluster.Process) error { return p.Pause() }
 
 func resume(p *cluster.Process) error { return p.Resume() }
 
+// everybody is all gateways.
 var everybody = []int{0, 1, 2}
 
+// enough is long enough for the shortest bound, of 2 s, to pass and to show.
+const enough = 4 * time.Second
+
+// scenarios are all named faults, in the order of their numbers.
 func scenarios() []scenario {
-	return []scenario{
-		{name: "I1 I5 I6 I10: without faults", short: true, run: func(w *world) { w.wait(4 * time.Second) }},
-		{name: "F7 I1 I2 I5: a gateway cut off from NATS and Redis says that it does not know", short: true, run: func(w *world) {
-			w.fault("gateway-1 is cut off", fault{
-				begin: w.links("gateway-1", append(w.brokerNames(), "redis"), cut), end: w.links("gateway-1", append(w.brokerNames(), "redis"), heal),
-				blind: []int{0}, last: 4 * time.Second,
-			})
-		}},
-		{name: "F30 I1 I2: a gateway that was stopped does not trust what it knew", short: true, run: func(w *world) {
-			w.fault("gateway-2 is stopped", fault{
-				begin: w.Gateways[1].Pause, end: w.Gateways[1].Resume, last: 4 * time.Second,
-			})
-			w.wait(time.Second)
-		}},
-		{name: "F25 F27 I1 I3: auth-services are killed and stopped, one after another", short: true, run: func(w *world) {
-			w.fault("auth-1 is killed", fault{begin: w.Auths[0].Kill, end: w.Auths[0].Start, last: 3 * time.Second})
-			w.fault("auth-2 is stopped", fault{begin: w.Auths[1].Pause, end: w.Auths[1].Resume, last: 3 * time.Second})
-		}},
+	var out []scenario
+	for _, list := range [][]scenario{gatewayFaults(), authFaults(), brokerFaults(), messageFaults(), redisFaults(), databaseFaults(), systemFaults()} {
+		out = append(out, list...)
 	}
+	return out
 }

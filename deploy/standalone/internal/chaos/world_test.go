@@ -216,6 +216,7 @@ func (w *world) run(body func(), without ...string) checker.Report {
 	func() {
 		defer group.Wait()
 		defer stop()
+		w.wait(time.Second) // so that there is something to lose
 		body()
 	}()
 	w.must(w.Heal())

@@ -238,7 +238,7 @@ func (c *check) settled(o *history.Op) {
 	switch {
 	case o.Start > c.deadAt(o.Token) && !o.Refused():
 		c.violation("I12", o, "not refused as revoked although all views equal the database")
-	case o.End < c.doubtFrom(o.Token) && !o.Acknowledged():
+	case o.End < c.doubtFrom(o.Token) && !o.Acknowledged() && !o.Refused(): // refused is I6
 		c.violation("I12", o, "not accepted although all views equal the database")
 	}
 }

@@ -89,3 +89,45 @@ func (c *Cluster) Truth(ctx context.Context) (Truth, error) {
 	}
 	return t, nil
 }
+
+// SQL runs a statement on the auth-service's database, past all links.
+func (c *Cluster) SQL(ctx context.Context, statement string) error {
+	if _, err := c.databases.auth.ExecContext(ctx, statement); err != nil {
+		return fmt.Errorf("run a statement of the test: %w", err)
+	}
+	return nil
+}
+
+// BackUp copies the auth-service's database. The auth-services must be down.
+func (c *Cluster) BackUp(ctx context.Context) error {
+	d := c.databases
+	if err := d.auth.Close(); err != nil {
+		return fmt.Errorf("close the database: %w", err)
+	}
+	// The server takes a moment to notice that the services' connections are gone.
+	err := until(ctx, "the database can be copied", func() error {
+		return d.do(ctx, "CREATE DATABASE "+d.name("backup")+" TEMPLATE "+d.name("auth"))
+	})
+	return errors.Join(err, d.openAuth(ctx))
+}
+
+// Restore puts the copy in the place of the auth-service's database: whatever
+// was committed since then is lost. The auth-services must be down.
+func (c *Cluster) Restore(ctx context.Context) error {
+	d := c.databases
+	return errors.Join(d.auth.Close(), d.do(ctx, "DROP DATABASE "+d.name("auth")+" WITH (FORCE)"),
+		d.do(ctx, "ALTER DATABASE "+d.name("backup")+" RENAME TO "+d.name("auth")), d.openAuth(ctx))
+}
+
+// Begin runs a statement on the auth-service's database in a transaction that
+// stays open until finish is called.
+func (c *Cluster) Begin(ctx context.Context, statement string) (finish func() error, err error) {
+	tx, err := c.databases.auth.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, statement); err != nil {
+		return nil, errors.Join(fmt.Errorf("run a statement of the test: %w", err), tx.Rollback())
+	}
+	return tx.Commit, nil
+}

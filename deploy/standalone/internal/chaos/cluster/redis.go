@@ -35,15 +35,16 @@ func (c *Cluster) startRedis(port int) error {
 
 // FlushRedis deletes everything in Redis.
 func (c *Cluster) FlushRedis(ctx context.Context) error {
-	answer, err := c.askRedis(ctx, "FLUSHALL")
+	answer, err := c.AskRedis(ctx, "FLUSHALL")
 	if err == nil && answer != "+OK" {
 		err = fmt.Errorf("flush redis: %s", answer)
 	}
 	return err
 }
 
-// askRedis sends a command and gives the first line of the answer.
-func (c *Cluster) askRedis(ctx context.Context, command string) (string, error) {
+// AskRedis sends a command to Redis, past all links, and gives the first line
+// of the answer.
+func (c *Cluster) AskRedis(ctx context.Context, command string) (string, error) {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.redisAddr)
 	if err != nil {
 		return "", fmt.Errorf("reach redis: %w", err)
@@ -65,7 +66,7 @@ func (c *Cluster) askRedis(ctx context.Context, command string) (string, error) 
 // awaitRedis waits until Redis answers.
 func (c *Cluster) awaitRedis(ctx context.Context) error {
 	return until(ctx, "redis answers", func() error {
-		if answer, err := c.askRedis(ctx, "PING"); err != nil || answer != "+PONG" {
+		if answer, err := c.AskRedis(ctx, "PING"); err != nil || answer != "+PONG" {
 			return errors.Join(err, fmt.Errorf("answer %q", answer))
 		}
 		return nil

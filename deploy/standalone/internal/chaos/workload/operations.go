@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 
 	"gatehouse.internal/deploy/standalone/internal/chaos/history"
 )
@@ -14,6 +15,11 @@ import (
 func (w *Workload) refresh(ctx context.Context, s *session, node int) history.Op {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
+	return w.refreshOnce(ctx, s, node)
+}
+
+// refreshOnce is refresh for a caller who holds the lock.
+func (w *Workload) refreshOnce(ctx context.Context, s *session, node int) history.Op {
 	access, presented := s.pair()
 	o := history.Op{Kind: history.Refresh, User: s.user.id, Session: s.id, Token: read(access).ID, Presented: hash(presented)}
 	a := w.do(ctx, request{method: "POST", path: "/auth/refresh", node: node, body: map[string]string{"refresh_token": presented}}, &o)
@@ -152,4 +158,30 @@ func (w *Workload) act(ctx context.Context, rng *rand.Rand) {
 		w.administer(ctx, history.Lock, s.user, node)
 		w.administer(ctx, history.Unlock, s.user, rng.IntN(len(w.urls)))
 	}
+}
+
+// Race uses the refresh token of a session several times at once, on different
+// gateways, while something kills the session or makes its tokens stale.
+func (w *Workload) Race(ctx context.Context, rng *rand.Rand) {
+	s := w.pick(rng)
+	if s == nil {
+		return
+	}
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	var group sync.WaitGroup
+	defer group.Wait()
+	for i := range 4 {
+		group.Go(func() { w.refreshOnce(ctx, s, i%len(w.urls)) })
+	}
+	node := rng.IntN(len(w.urls))
+	killers := []func(){
+		func() { w.logout(ctx, s, node) },
+		func() { w.endSession(ctx, s, node) },
+		func() { w.administer(ctx, history.AdminLogout, s.user, node) },
+		func() { w.changeRoles(ctx, s.user, node) },
+		func() { w.changePassword(ctx, s, node) },
+		func() {},
+	}
+	group.Go(killers[rng.IntN(len(killers))])
 }

@@ -128,3 +128,13 @@ func (w *Workload) Views(ctx context.Context, node int) ([]View, error) {
 	}
 	return views, nil
 }
+
+// RotateKey has the administrator change the signing key.
+func (w *Workload) RotateKey(ctx context.Context, node int) error {
+	var o history.Op
+	a := w.do(ctx, request{method: "POST", path: "/admin/keys/rotate", node: node, token: w.adminToken()}, &o)
+	if a.status != http.StatusCreated {
+		return fmt.Errorf("change the signing key: %d %s", a.status, a.body.Code)
+	}
+	return nil
+}
