@@ -27,9 +27,11 @@ type Config struct {
 	NATSURL     string `env:"NATS_URL"`
 	NATSCreds   string `env:"NATS_CREDS"`
 	NATSPrefix  string `env:"NATS_PREFIX" envDefault:"gatehouse"`
-	RedisURL    string `env:"REDIS_URL"`
-	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"gatehouse"`
-	LogLevel    string `env:"LOG_LEVEL" envDefault:"info"`
+	// NATSReplicas is how many servers of a NATS cluster keep each stream.
+	NATSReplicas int    `env:"NATS_REPLICAS" envDefault:"1"`
+	RedisURL     string `env:"REDIS_URL"`
+	RedisPrefix  string `env:"REDIS_PREFIX" envDefault:"gatehouse"`
+	LogLevel     string `env:"LOG_LEVEL" envDefault:"info"`
 	// OTLPEndpoint is where traces go. This version passes trace ids on and
 	// writes them into its log, and exports none; it says so when this is set.
 	OTLPEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
@@ -101,6 +103,7 @@ func (c *Config) checkPlaces(p *problems) {
 	p.need("NATS_URL", c.NATSURL)
 	p.need("REDIS_URL", c.RedisURL)
 	p.refuse("NATS_PREFIX", !isPrefix(c.NATSPrefix), "must be words of letters, digits, - and _, with dots between them")
+	p.refuse("NATS_REPLICAS", c.NATSReplicas < 0 || c.NATSReplicas > 5, "is not within 1 and 5")
 	p.refuse("REDIS_PREFIX", c.RedisPrefix == "", "is empty")
 	p.refuse("AUTH_ADDR", !isListenAddr(c.Addr), "is not of the form host:port or :port")
 	p.refuse("AUTH_OPS_ADDR", !isListenAddr(c.OpsAddr), "is not of the form host:port or :port")

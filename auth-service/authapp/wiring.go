@@ -46,7 +46,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 
 func (a *App) openBus(context.Context) (err error) {
 	a.bus, err = bus.Connect(bus.Config{
-		URL: a.cfg.NATSURL, Creds: a.cfg.NATSCreds, Prefix: a.cfg.NATSPrefix, Name: "auth-service",
+		URL: a.cfg.NATSURL, Creds: a.cfg.NATSCreds, Prefix: a.cfg.NATSPrefix, Replicas: a.cfg.NATSReplicas, Name: "auth-service",
 	}, a.log)
 	if err != nil {
 		return err

@@ -35,12 +35,18 @@ const (
 	callTimeout    = 5 * time.Second // of a call whose context has no deadline
 )
 
+// maxReplicas is the most that the broker allows.
+const maxReplicas = 5
+
 // Config says where the broker is and who we are.
 type Config struct {
 	URL    string `env:"NATS_URL"`                           // nats://host:port, several separated by commas
 	Creds  string `env:"NATS_CREDS"`                         // path of a credentials file, if the broker asks for one
 	Prefix string `env:"NATS_PREFIX" envDefault:"gatehouse"` // first word of every subject and stream
-	Name   string // of the client, for the broker's monitoring; its first word, the kind of client, is also that of its inboxes
+	// Replicas is how many servers of a cluster keep a copy of each stream that
+	// does not say so itself.
+	Replicas int    `env:"NATS_REPLICAS" envDefault:"1"`
+	Name     string // of the client, for the broker's monitoring; its first word, the kind of client, is also that of its inboxes
 }
 
 // Bus is a connection to the broker. Its methods may be called at any time and
@@ -52,6 +58,7 @@ type Bus struct {
 	subjects  contract.Subjects
 	connected atomic.Bool // as the library last told, readable without its lock
 
+	replicas    int
 	lastRefusal string // only the library's callback goroutine uses it
 
 	mu      sync.Mutex
@@ -68,6 +75,9 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	if cfg.URL == "" {
 		return nil, errors.New("connect to NATS: NATS_URL is empty")
 	}
+	if cfg.Replicas < 0 || cfg.Replicas > maxReplicas {
+		return nil, fmt.Errorf("connect to NATS: NATS_REPLICAS: %d is not within 1 and %d", cfg.Replicas, maxReplicas)
+	}
 	if cfg.Creds != "" {
 		// The library would try for ever, as with a server that is away.
 		if _, err := os.ReadFile(cfg.Creds); err != nil {
@@ -77,6 +87,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
 		log:      log,
 		subjects: contract.Subjects{Prefix: cmp.Or(cfg.Prefix, contract.DefaultPrefix)},
+		replicas: cfg.Replicas,
 		subs:     map[*subscription]struct{}{},
 		hooks:    map[int]func(){},
 		streams:  map[string]Stream{},

@@ -48,5 +48,6 @@ func (b *Bus) deadStream() Stream {
 		Subjects: []string{b.subjects.AllDead()},
 		MaxAge:   deadMaxAge,
 		MaxBytes: deadMaxBytes,
+		Replicas: b.replicas,
 	}
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type Stream struct {
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration // how long message ids are remembered; 0: 2 minutes
-	Replicas   int           // 0: 1
+	Replicas   int           // 0: as the bus is configured
 }
 
 func (s Stream) config() jetstream.StreamConfig {
@@ -49,6 +50,7 @@ func (s Stream) config() jetstream.StreamConfig {
 func (b *Bus) EnsureStream(ctx context.Context, s Stream) error {
 	ctx, cancel := withCallTimeout(ctx)
 	defer cancel()
+	s.Replicas = cmp.Or(s.Replicas, b.replicas)
 	b.remember(s)
 	return b.ensure(ctx, s)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -121,6 +123,32 @@ func TestEnsureStream_changesTheSettingsOfAStreamAndKeepsItsMessages(t *testing.
 			t.Errorf("the stream has %q", got)
 		}
 	})
+}
+
+func TestConnect_refusesMoreReplicasThanThereCanBe(t *testing.T) {
+	for _, replicas := range []int{-1, 6} {
+		_, err := bus.Connect(bus.Config{URL: "nats://127.0.0.1:1", Replicas: replicas}, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), "NATS_REPLICAS") {
+			t.Errorf("%d: %v", replicas, err)
+		}
+	}
+}
+
+func TestEnsureStream_asksForTheReplicasOfTheBus(t *testing.T) {
+	url, prefix := testenv.NATS(t)
+	b, err := bus.Connect(bus.Config{URL: url, Prefix: prefix, Replicas: 3}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	// One server alone cannot keep three copies, which shows that it was asked to.
+	err = b.EnsureStream(t.Context(), bus.Stream{Name: b.Subjects().AccountStream(), Subjects: []string{b.Subjects().Accounts()}})
+	if err == nil || !strings.Contains(err.Error(), "replicas") {
+		t.Errorf("%v", err)
+	}
+	if err := b.EnsureStream(t.Context(), bus.Stream{Name: b.Subjects().AccountStream(), Subjects: []string{b.Subjects().Accounts()}, Replicas: 1}); err != nil {
+		t.Errorf("a stream that says so itself: %v", err)
+	}
 }
 
 func TestReplay(t *testing.T) {

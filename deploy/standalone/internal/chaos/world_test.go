@@ -260,8 +260,8 @@ func (w *world) judge(h *history.History, without []string) checker.Report {
 // settle waits until every gateway's view equals the database (I12).
 func (w *world) settle() {
 	w.Helper()
-	w.must(w.Await(w.ctx))
 	began := time.Now()
+	w.must(w.Await(w.ctx))
 	var last error
 	for deadline := began.Add(settleWithin); ; {
 		if last = w.equal(); last == nil {

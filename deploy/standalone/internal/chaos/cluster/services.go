@@ -137,7 +137,7 @@ func (c *Cluster) openAll(name string) (sharedLinks, error) {
 // environ gives the settings that all services have, and that of a database if
 // one is named.
 func (l sharedLinks) environ(c *Cluster, database string) []string {
-	out := []string{"NATS_URL=" + l.nats, "NATS_PREFIX=" + Prefix, "LOG_LEVEL=info"}
+	out := []string{"NATS_URL=" + l.nats, "NATS_PREFIX=" + Prefix, fmt.Sprintf("NATS_REPLICAS=%d", len(c.Brokers)), "LOG_LEVEL=info"}
 	if database != "users" {
 		out = append(out, "REDIS_URL=redis://"+l.redis+"/0", "REDIS_PREFIX="+Prefix)
 	}
