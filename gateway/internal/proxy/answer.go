@@ -28,9 +28,10 @@ func (p *Proxy) answered(res *http.Response) error {
 	}
 	x.quiet = isEventStream(res.Header)
 	if hasBody(res) {
-		x.answer = res.Body
+		if err := x.lookAfter(res.Body); err != nil {
+			return err
+		}
 		res.Body = x
-		x.lookAfter()
 		if x.quiet {
 			x.register(live.EventStream)
 		}

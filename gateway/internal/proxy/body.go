@@ -84,11 +84,26 @@ func (b *clientBody) took(n int, err error) (int, error) {
 		if !b.closed {
 			_ = b.client.SetReadDeadline(time.Time{})
 		}
+	case b.err != nil: // it was refused, and that is why
+		return 0, b.err
 	default:
 		b.err = clientFault(err)
 		err = b.err
 	}
 	return n, err
+}
+
+// refuse ends the body for a reason that the client is told.
+func (b *clientBody) refuse(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	if b.err == nil {
+		b.err = err
+	}
+	_ = b.client.SetReadDeadline(time.Unix(1, 0)) // nothing more is waited for
 }
 
 // deadline is until when the next bytes must have come.

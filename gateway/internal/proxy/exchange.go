@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
+	"gatehouse.internal/shared/fault"
 )
 
 // progressPause is how long an answer that has begun may stand still, on
@@ -53,10 +54,10 @@ type exchange struct {
 	moved   atomic.Int64   // when the answer last moved, since started; or idle
 	cut     atomic.Bool    // the answer was ended from here
 
-	mu       sync.Mutex  // guards what follows, which timers and the registry use as well
-	watch    *time.Timer // looks after the answer
-	live     live.Answer // as registered
-	long     bool        // is registered
+	mu       sync.Mutex   // guards what follows, which timers and the registry use as well
+	watch    *time.Timer  // looks after the answer
+	live     *live.Answer // as registered; nil while the answer is no long one
+	refused  error        // the request, while its body came
 	finished bool
 	ending   chan live.Cause // a WebSocket must end
 }
@@ -113,19 +114,45 @@ func (x *exchange) Read(p []byte) (int, error) {
 // Close closes the upstream's answer.
 func (x *exchange) Close() error { return x.answer.Close() }
 
-// lookAfter begins to look after an answer that has a body: at first when it
-// becomes a long one, and from then on whether it stands still. An answer that
-// is over before costs a timer that never fires.
-func (x *exchange) lookAfter() {
+// longBody is the size from which a request's body may last, and its caller is
+// judged again meanwhile, like that of a long answer.
+const longBody = 1 << 20
+
+// expectBody begins to look after a large body of the request, which has its
+// own deadlines.
+func (x *exchange) expectBody(length int64) {
+	if length >= 0 && length <= longBody {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.moved.Store(idle)
+	x.watch = time.AfterFunc(longAfter, x.look)
+}
+
+// lookAfter begins to look after an answer that has a body: at first when it
+// becomes a long one, and from then on whether it stands still. An answer that
+// is over before costs a timer that never fires. A request that was refused
+// meanwhile gets no answer but that.
+func (x *exchange) lookAfter(answer io.ReadCloser) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.refused != nil {
+		return x.refused
+	}
+	x.answer = answer
 	x.moved.Store(int64(time.Since(x.started)))
 	first := min(longAfter, x.proxy.pause)
 	if x.quiet {
 		x.moved.Store(idle)
 		first = x.proxy.pause
 	}
-	x.watch = time.AfterFunc(first, x.look)
+	if x.watch == nil {
+		x.watch = time.AfterFunc(first, x.look)
+	} else {
+		x.watch.Reset(first)
+	}
+	return nil
 }
 
 // look registers an answer that has become a long one, and gives one up that
@@ -136,7 +163,7 @@ func (x *exchange) look() {
 	if x.finished {
 		return
 	}
-	if !x.long {
+	if x.live == nil {
 		x.add(live.Other)
 	}
 	patience := x.proxy.pause
@@ -154,24 +181,27 @@ func (x *exchange) look() {
 func (x *exchange) register(kind live.Kind) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.live != nil { // it was something else while its body came
+		x.proxy.live.Remove(x.live)
+	}
 	x.add(kind)
 }
 
 // add registers the answer; the lock is held.
 func (x *exchange) add(kind live.Kind) {
-	x.long = true
-	x.live = live.Answer{Kind: kind, Claims: x.call.Claims, MaxStaleness: x.call.MaxStaleness, Ender: x}
+	x.live = &live.Answer{Kind: kind, Claims: x.call.Claims, MaxStaleness: x.call.MaxStaleness, Ender: x}
 	if c := x.call.Claims; c != nil {
 		x.live.Until = c.ExpiresAt
 		if !x.call.EndAtExpiry {
 			x.live.Until = c.ExpiresAt.Add(maxOutlive)
 		}
 	}
-	x.proxy.live.Add(&x.live)
+	x.proxy.live.Add(x.live)
 }
 
 // End ends the answer: a WebSocket with a close frame, any other by cutting it
-// off, so that it looks cut off.
+// off, so that it looks cut off. One that has not begun, while the body of the
+// request still comes, is the refusal of the request.
 func (x *exchange) End(cause live.Cause) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -179,6 +209,9 @@ func (x *exchange) End(cause live.Cause) {
 	case x.finished:
 	case x.ending != nil:
 		x.ending <- cause // has room: an answer is told once
+	case x.answer == nil:
+		x.refused = fault.New(fault.Kind(cause), "While the body of the request came, its caller's session ended or could no longer be judged.")
+		x.body.refuse(x.refused)
 	default:
 		x.cutOff()
 	}
@@ -201,8 +234,8 @@ func (x *exchange) finish() {
 		x.watch.Stop()
 	}
 	x.mu.Unlock()
-	if x.long {
-		x.proxy.live.Remove(&x.live)
+	if x.live != nil {
+		x.proxy.live.Remove(x.live)
 	}
 	_ = x.body.end()
 	if x.target != nil {

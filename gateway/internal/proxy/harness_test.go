@@ -236,7 +236,7 @@ func signedIn(c *Call) {
 }
 
 // eventually waits for a condition, with a deadline.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)

@@ -75,14 +75,13 @@ func (l *lane) carry(p []byte) error {
 	return err
 }
 
-// end gives the lane its farewell, which is said at once if no frame is under
-// way. It waits for a write that is: whoever calls it bounds that by closing
-// the connections.
-func (l *lane) end(farewell []byte) {
-	l.farewell.Store(&farewell)
+// end says the lane's farewell at once if no frame is under way; else the next
+// carry does. It waits for a write that is: whoever calls it bounds that by
+// closing the connections.
+func (l *lane) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.sayAtBoundary(farewell) // who cannot be told will see the connection end
+	_ = l.sayAtBoundary(*l.farewell.Load()) // who cannot be told will see the connection end
 }
 
 // sayAtBoundary says the farewell between two frames, unless that end has been

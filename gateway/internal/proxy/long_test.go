@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -19,7 +20,7 @@ import (
 )
 
 // running starts what ends long answers and stops it when the test ends.
-func running(t *testing.T, s *live.Registry) (stop func()) {
+func running(t testing.TB, s *live.Registry) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -145,6 +146,48 @@ func TestLive_F37_AClientThatReadsNothingIsCutOffToo(t *testing.T) {
 	eventually(t, "it is registered", func() bool { return f.live.Count(live.EventStream) == 1 })
 	f.verdict.say(fault.New(fault.TokenRevoked, ""))
 	eventually(t, "it is forgotten", func() bool { return f.live.Len() == 0 && f.set.Targets()[0].State().InFlight == 0 })
+}
+
+func TestLive_F37_AnUploadOfARevokedSessionIsRefused(t *testing.T) {
+	for name, length := range map[string]string{"of known length": "Content-Length: 2000000\r\n", "chunked": "Transfer-Encoding: chunked\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			broken := make(chan error, 1)
+			up := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, err := io.Copy(io.Discard, r.Body)
+				broken <- err
+			}))
+			t.Cleanup(up.Close)
+			f := newFront(t, up.URL).calls(signedIn)
+			running(t, f.live)
+			_, in := f.raw(t, strings.Replace(get, "GET", "PUT", 1)[:len(get)-2]+length+"\r\n5\r\nhello\r\n")
+			eventually(t, "it is registered", func() bool { return f.live.Len() == 1 })
+			f.verdict.say(fault.New(fault.TokenRevoked, ""))
+			if res, body := answer(t, in); res.StatusCode != http.StatusUnauthorized || !strings.Contains(body, "token_revoked") {
+				t.Errorf("got %d %s", res.StatusCode, body)
+			}
+			if err := <-broken; err == nil {
+				t.Error("to the upstream the body looks whole")
+			}
+			if f.set.Targets()[0].State().Ejected || f.live.Len() != 0 {
+				t.Error("the upstream is blamed, or the upload not forgotten")
+			}
+		})
+	}
+}
+
+func TestLive_AnUploadMayBecomeAnEventStream(t *testing.T) {
+	up := newRecorder(t, endless("text/event-stream", ""))
+	f := newFront(t, up.URL).calls(signedIn)
+	running(t, f.live)
+	c, in := f.raw(t, strings.Replace(get, "GET", "PUT", 1)[:len(get)-2]+"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	eventually(t, "it is registered", func() bool { return f.live.Count(live.Other) == 1 })
+	_, _ = io.WriteString(c, "0\r\n\r\n")
+	eventually(t, "it is a stream", func() bool { return f.live.Count(live.EventStream) == 1 && f.live.Len() == 1 })
+	f.verdict.say(fault.New(fault.TokenRevoked, ""))
+	if !endsSoon(in) {
+		t.Error("it goes on")
+	}
+	eventually(t, "it is forgotten", func() bool { return f.live.Len() == 0 })
 }
 
 func TestLive_AnAnswerEndsWithItsToken(t *testing.T) {

@@ -81,6 +81,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	if r.ContentLength != 0 && r.Body != nil {
 		x.body = clientBody{src: r.Body, client: http.NewResponseController(w), limit: call.MaxBody, started: x.started}
 		out.Body = &x.body
+		x.expectBody(r.ContentLength)
 	}
 	if len(r.Header["Upgrade"]) > 0 && (!call.WebSocket || !wantsWebSocket(r)) {
 		delete(r.Header, "Upgrade") // the reverse proxy then forwards none

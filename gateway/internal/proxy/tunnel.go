@@ -19,7 +19,7 @@ import (
 const (
 	// frameWait is how long the frame that is under way may take to come to its
 	// end, so that a close frame can follow it.
-	frameWait = 250 * time.Millisecond
+	frameWait = 500 * time.Millisecond
 	// answerWait is how long the ends may take to answer the close frame.
 	answerWait = time.Second
 )
@@ -145,8 +145,13 @@ func (t *tunnel) sayGoodbye(cause live.Cause, upOver, downOver <-chan error) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer func() { _ = t.client.Close(); _ = t.upstream.Close() }() // ends a write that waits
-	group.Go(func() { t.down.end(websocket.ServerClose(status, string(cause))) })
-	group.Go(func() { t.up.end(websocket.ClientClose(toUpstream, string(cause), key)) })
+	toClient, toServer := websocket.ServerClose(status, string(cause)), websocket.ClientClose(toUpstream, string(cause), key)
+	// First the client's: what the upstream answers to its own must not come
+	// before it.
+	t.down.farewell.Store(&toClient)
+	t.up.farewell.Store(&toServer)
+	group.Go(t.down.end)
+	group.Go(t.up.end)
 	frame, answer := time.NewTimer(frameWait), time.NewTimer(answerWait)
 	defer frame.Stop()
 	defer answer.Stop()

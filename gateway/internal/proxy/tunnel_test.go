@@ -204,6 +204,25 @@ func TestTunnel_I13_a_revoked_session_is_closed_with_4401_on_both_sides(t *testi
 	s.wantForgotten()
 }
 
+func TestTunnel_the_client_hears_the_cause_before_the_upstreams_answer(t *testing.T) {
+	for range 10 {
+		s := newSocket(t, nil)
+		answered := make(chan struct{})
+		go func() { // ends with the close frame
+			defer close(answered)
+			f, err := readFrame(s.upstreamIn)
+			if err == nil {
+				_, _ = s.upstream.Write(frameOf(0x88, false, f.payload))
+			}
+		}()
+		s.revoke()
+		s.wantClose(s.in, 4401, false)
+		<-answered
+		s.send(s.client, frameOf(0x88, true, nil))
+		s.wantEnd(s.in)
+	}
+}
+
 func TestTunnel_causes_have_statuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit             func(*Call)
