@@ -101,25 +101,21 @@ func (t *tunnel) run() {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer func() { _ = t.client.Close(); _ = t.upstream.Close() }()
-	upOver, downOver := make(chan error, 1), make(chan error, 1)
-	group.Go(func() { upOver <- t.up.run() })
-	group.Go(func() { downOver <- t.down.run() })
+	over := make(chan laneEnd, 2)
+	group.Go(func() { over <- laneEnd{&t.up, t.up.run()} })
+	group.Go(func() { over <- laneEnd{&t.down, t.down.run()} })
 	var late <-chan time.Time // while one end has nothing more to say
 	for open := 2; open > 0; open-- {
 		select {
 		case cause := <-t.end:
-			t.sayGoodbye(cause, upOver, downOver)
+			t.sayGoodbye(cause, over)
 			return
 		case <-t.gone:
 			return
 		case <-late:
 			return
-		case err := <-upOver:
-			if err != nil || !halfClose(t.upstream) {
-				return
-			}
-		case err := <-downOver:
-			if err != nil || !halfClose(t.client) {
+		case end := <-over:
+			if end.err != nil || !halfClose(end.lane.to) {
 				return
 			}
 		}
@@ -127,8 +123,14 @@ func (t *tunnel) run() {
 	}
 }
 
+// laneEnd is how one direction has come to its end.
+type laneEnd struct {
+	lane *lane
+	err  error
+}
+
 // halfClose tells one end that the other one has nothing more to say.
-func halfClose(end any) bool {
+func halfClose(end io.Writer) bool {
 	half, ok := end.(interface{ CloseWrite() error })
 	return ok && half.CloseWrite() == nil
 }
@@ -138,7 +140,7 @@ func halfClose(end any) bool {
 // may answer, within bounds; what else they say is dropped. If a frame has not
 // ended in time, there is no place for a close frame and the connections end
 // without.
-func (t *tunnel) sayGoodbye(cause live.Cause, upOver, downOver <-chan error) {
+func (t *tunnel) sayGoodbye(cause live.Cause, over <-chan laneEnd) {
 	status, toUpstream := statusOf(cause)
 	var key [4]byte
 	_, _ = rand.Read(key[:]) // never fails (crypto/rand)
@@ -146,28 +148,27 @@ func (t *tunnel) sayGoodbye(cause live.Cause, upOver, downOver <-chan error) {
 	defer group.Wait()
 	defer func() { _ = t.client.Close(); _ = t.upstream.Close() }() // ends a write that waits
 	toClient, toServer := websocket.ServerClose(status, string(cause)), websocket.ClientClose(toUpstream, string(cause), key)
-	// First the client's: what the upstream answers to its own must not come
-	// before it.
 	t.down.farewell.Store(&toClient)
 	t.up.farewell.Store(&toServer)
-	group.Go(t.down.end)
-	group.Go(t.up.end)
+	group.Go(func() {
+		t.down.end() // first: what the upstream does when it is told must not come before it
+		t.up.end()
+	})
 	frame, answer := time.NewTimer(frameWait), time.NewTimer(answerWait)
 	defer frame.Stop()
 	defer answer.Stop()
 	for open := 2; open > 0; {
 		select {
-		case <-upOver: // the client has answered, or has gone
+		case end := <-over: // this end has answered, or has gone
 			open--
-			if t.down.said.Load() {
+			switch {
+			case end.lane == &t.up && t.down.said.Load():
 				_ = t.client.Close()
-			}
-		case <-downOver:
-			open--
-			if !t.down.said.Load() {
+			case end.lane == &t.down && t.down.said.Load():
+				_ = t.upstream.Close()
+			case end.lane == &t.down:
 				return // its frame will never end
 			}
-			_ = t.upstream.Close()
 		case <-frame.C:
 			if !t.down.said.Load() {
 				return
