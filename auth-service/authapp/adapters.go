@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/auth-service/internal/httpapi"
 	"gatehouse.internal/auth-service/internal/keys"
 	"gatehouse.internal/auth-service/internal/sqlstore"
@@ -63,6 +64,7 @@ func (e eventKeys) EventKey(kid string) (ed25519.PublicKey, bool) {
 // adminKeys shows the keys to administrators.
 type adminKeys struct {
 	manager *keys.Manager
+	revoker auth.Revoker
 	log     *slog.Logger
 }
 
@@ -85,6 +87,20 @@ func (k adminKeys) Rotate(ctx context.Context) (httpapi.SigningKey, error) {
 		k.log.InfoContext(ctx, "signing key rotated by an administrator", "active", r.KeyID)
 	}
 	return shown(r), err
+}
+
+// Revoke takes a key out of the set and has the gateways refuse its tokens.
+func (k adminKeys) Revoke(ctx context.Context, keyID string) (httpapi.SigningKey, auth.Propagation, error) {
+	r, err := k.manager.Revoke(ctx, keyID)
+	if err != nil {
+		return httpapi.SigningKey{}, auth.Propagation{}, err
+	}
+	k.log.WarnContext(ctx, "signing key revoked by an administrator", "key", r.KeyID)
+	var reached auth.Propagation
+	if r.Use == contract.KeyUseSignature { // the others sign no tokens, and are in no revocation log
+		reached = k.revoker.Committed(ctx, []string{sqlstore.KeyRevocation(r.KeyID)})
+	}
+	return shown(r), reached, nil
 }
 
 func shown(r keys.Record) httpapi.SigningKey {

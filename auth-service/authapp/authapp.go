@@ -100,7 +100,7 @@ func (a *App) api() (http.Handler, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Config{
-		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.log}, Nodes: a.sequencer.Presence,
+		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.sequencer, a.log}, Nodes: a.sequencer.Presence,
 		Issuer: a.cfg.Issuer, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins,
 		TrustedProxies: a.cfg.TrustedProxies, Log: a.log, Registry: a.registry,
 	})

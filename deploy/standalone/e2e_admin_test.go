@@ -144,6 +144,24 @@ func TestE2E_audit_keys_nodes_and_routes(t *testing.T) {
 	}
 }
 
+func TestE2E_F34_a_revoked_key_is_refused_on_every_node_at_once(t *testing.T) {
+	d := e2e(t)
+	root := d.admin(t)
+	s := d.login(t, d.register(t, true))
+	var kid string
+	if err := json.Unmarshal([]byte(signingKeys(t, d, root)), &kid); err != nil {
+		t.Fatal(err)
+	}
+	gone := d.want(t, call{method: "POST", path: "/admin/keys/" + kid + "/revoke", token: root.access}, http.StatusOK, "")
+	if gone.text("state") != "revoked" || gone.json["applied"] != float64(len(d.urls)) {
+		t.Errorf("revoking a key says %s", gone.body)
+	}
+	d.everyNode(t, call{method: "GET", path: "/api/echo/x", token: s.access}, http.StatusUnauthorized, "token_revoked")
+	d.everyNode(t, call{method: "GET", path: "/admin/echo/x", token: root.access}, http.StatusUnauthorized, "token_revoked")
+	healed := sessionOf(t, d.want(t, refreshCall(s.refresh, 0), http.StatusOK, "")) // the session lives
+	d.everyNode(t, call{method: "GET", path: "/api/echo/x", token: healed.access}, http.StatusOK, "")
+}
+
 // signingKeys gives the id of the key that signs tokens.
 func signingKeys(t *testing.T, d *deployment, root session) string {
 	t.Helper()

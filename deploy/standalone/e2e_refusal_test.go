@@ -46,6 +46,7 @@ var endpoints = []endpoint{
 	{"GET", "/admin/audit", "", "", "admin"},
 	{"GET", "/admin/keys", "", "", "admin"},
 	{"POST", "/admin/keys/rotate", "", "", "admin"},
+	{"POST", "/admin/keys/{id}/revoke", "", "", "admin"},
 	{"GET", "/admin/nodes", "", "", "admin"},
 	{"GET", "/admin/routes", "", "", "admin"},
 }

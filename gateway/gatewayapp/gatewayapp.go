@@ -134,7 +134,7 @@ func (a *App) listen() error {
 
 // handler makes the pipeline and what is around it.
 func (a *App) handler() (*echo.Echo, error) {
-	verifier, err := token.NewVerifier(token.Settings{Issuer: a.cfg.Issuer, Audience: a.cfg.Audience}, countedKeys{a.keys, a.metrics}, time.Now)
+	verifier, err := token.NewVerifier(token.Settings{Issuer: a.cfg.Issuer, Audience: a.cfg.Audience}, countedKeys{a.keys, a.checker.View.Set, a.metrics}, time.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package gatewayapp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -30,16 +31,22 @@ func (t *tokens) Verify(ctx context.Context, raw string) (*contract.Claims, erro
 }
 
 // countedKeys counts the signatures that are checked: each look-up of a key is
-// one.
+// one. It tells a key that was revoked from one that never was: both are gone
+// from the key set.
 type countedKeys struct {
 	*token.RemoteKeys
+	revoked interface{ HasKey(kid string) bool }
 	metrics *metrics
 }
 
 // Key answers as token.RemoteKeys does.
 func (k countedKeys) Key(ctx context.Context, kid string) (token.Key, error) {
 	k.metrics.signatures.Add(1)
-	return k.RemoteKeys.Key(ctx, kid)
+	key, err := k.RemoteKeys.Key(ctx, kid)
+	if errors.Is(err, token.ErrUnknownKey) && k.revoked.HasKey(kid) {
+		return token.Key{}, token.ErrRevokedKey
+	}
+	return key, err
 }
 
 // keyWatchPause is the least time between two fetches that keyWatch causes, so

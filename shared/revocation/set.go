@@ -91,7 +91,7 @@ const (
 
 // Check looks up the token of the claims by jti, sid, user version and kid.
 func (s *Set) Check(c *contract.Claims) Verdict {
-	if s.hasID(c.Refs.Token) || s.hasID(c.Refs.Session) || s.hasKey(c.KeyID) {
+	if s.hasID(c.Refs.Token) || s.hasID(c.Refs.Session) || s.HasKey(c.KeyID) {
 		return Revoked
 	}
 	sh := s.of(c.Refs.User)
@@ -122,7 +122,8 @@ func (s *Set) hasID(id contract.SubjectID) bool {
 	return found
 }
 
-func (s *Set) hasKey(kid string) bool {
+// HasKey reports whether the signing key of that id is revoked.
+func (s *Set) HasKey(kid string) bool {
 	keys := *s.keys.Load()
 	if len(keys) == 0 {
 		return false

@@ -19,6 +19,10 @@ const MaxSetBytes = 64 << 10
 // of Keys means that the answer could not be had.
 var ErrUnknownKey = errors.New("the issuer has no such key")
 
+// ErrRevokedKey says that the issuer took the key of that id back in an
+// emergency.
+var ErrRevokedKey = errors.New("the issuer has revoked the key")
+
 // Set is an issuer's key set at one time. It never changes; as Keys it serves
 // where the set is known and fixed.
 type Set struct {

@@ -30,7 +30,8 @@ type Settings struct {
 // Keys is where a Verifier finds the issuer's keys.
 type Keys interface {
 	// Key returns the key with exactly that id, of whatever use and
-	// algorithm. It returns ErrUnknownKey if the issuer has none, and any
+	// algorithm. It returns ErrUnknownKey if the issuer has none, may return
+	// ErrRevokedKey if the issuer had one and took it back, and returns any
 	// other error if that cannot be known now.
 	Key(ctx context.Context, kid string) (Key, error)
 	// Generation grows whenever the set of keys has changed.
@@ -78,8 +79,9 @@ func NewVerifier(s Settings, keys Keys, now func() time.Time) (*Verifier, error)
 }
 
 // Verify returns the claims of raw. Its failures are token_expired for a token
-// that is good but for its age, service_unavailable when the key set cannot be
-// had, and token_invalid for everything else. The cause in them never holds
+// that is good but for its age, token_revoked for one that names a key which was
+// taken back, service_unavailable when the key set cannot be had, and
+// token_invalid for everything else. The cause in them never holds
 // any part of the token.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*contract.Claims, error) {
 	claims, err := v.verify(ctx, raw)
@@ -88,6 +90,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*contract.Claims, er
 		return claims, nil
 	case fault.Is(err, fault.Unavailable):
 		return nil, err
+	case errors.Is(err, ErrRevokedKey):
+		return nil, fault.Wrap(fault.TokenRevoked, "The key that signed the token was revoked.", err)
 	case errors.Is(err, errExpired):
 		return nil, fault.Wrap(fault.TokenExpired, "The access token has expired.", err)
 	default:
@@ -157,7 +161,7 @@ func (v *Verifier) checkTimes(c *contract.Claims, now time.Time) error {
 // key for tokens, and a signature in its one form.
 func (v *Verifier) checkSignature(ctx context.Context, head header, parts compact) error {
 	key, err := v.keys.Key(ctx, head.keyID)
-	if errors.Is(err, ErrUnknownKey) {
+	if errors.Is(err, ErrUnknownKey) || errors.Is(err, ErrRevokedKey) {
 		return err
 	}
 	if err != nil {

@@ -225,6 +225,15 @@ func TestVerifier_S_B7_NoKeySetIsNotAnAnswerAboutTheCaller(t *testing.T) {
 	}
 }
 
+func TestVerifier_F34_ATokenOfAKeyThatWasTakenBackIsRevoked(t *testing.T) {
+	issuer := tokentest.New(t, token.AlgEdDSA)
+	verifier, err := token.NewVerifier(tokentest.Settings(), brokenKeys{err: token.ErrRevokedKey}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, verifier, issuer.Token(tokentest.Claims(noon())), fault.TokenRevoked)
+}
+
 func TestVerifier_S_T2_AKeyOfAnUnknownAlgorithmVerifiesNothing(t *testing.T) {
 	issuer := tokentest.New(t, token.AlgEdDSA)
 	keys := oneKey{token.Key{ID: issuer.KeyID, Algorithm: "HS256", Use: contract.KeyUseSignature, Public: []byte("secret")}}

@@ -31,6 +31,7 @@ const (
 	EventClientRefused        = "client_refused"
 	EventAdministratorCreated = "administrator_created"
 	EventKeyRotated           = "signing_key_rotated"
+	EventKeyRevoked           = "signing_key_revoked"
 )
 
 // AuditEvents lists authentication events, newest first.
@@ -54,6 +55,11 @@ func (s *Service) AuditEvents(ctx context.Context, c Caller, q AuditQuery) (Page
 		return Page[AuditEvent]{}, fmt.Errorf("read audit trail: %w", err)
 	}
 	return cut(events, limit, func(e AuditEvent) cursor { return cursor{list: auditList, at: e.At, id: e.ID} }), nil
+}
+
+// KeyRevoked records that the caller has taken a key out in an emergency.
+func (s *Service) KeyRevoked(ctx context.Context, c Caller, keyID string) error {
+	return s.note(ctx, c, AuditEvent{Event: EventKeyRevoked, Reason: keyID}, nil)
 }
 
 // KeyRotated records that the caller has made another key sign. The keys are

@@ -88,10 +88,18 @@ func (a *api) endAnySession(c echo.Context, who auth.Caller) error {
 	if !wait {
 		return c.NoContent(http.StatusNoContent)
 	}
-	return answerJSON(c, http.StatusOK, map[string]any{
-		"nodes": reached.Nodes, "applied": reached.Applied,
-		"elapsed_ms": float64(reached.Elapsed.Microseconds()) / 1000,
-	})
+	return answerJSON(c, http.StatusOK, reachedOf(reached))
+}
+
+// reachedAnswer tells how far a revocation has come.
+type reachedAnswer struct {
+	Nodes         int     `json:"nodes"`   // live gateways
+	Applied       int     `json:"applied"` // of these, how many refuse the tokens
+	ElapsedMillis float64 `json:"elapsed_ms"`
+}
+
+func reachedOf(p auth.Propagation) reachedAnswer {
+	return reachedAnswer{p.Nodes, p.Applied, float64(p.Elapsed.Microseconds()) / 1000}
 }
 
 // eventAnswer is an audit event as administrators see it.

@@ -19,6 +19,9 @@ type Keys interface {
 	List(ctx context.Context) []SigningKey
 	// Rotate makes the next key sign, and returns it.
 	Rotate(ctx context.Context) (SigningKey, error)
+	// Revoke takes a key out at once, in an emergency, and returns when every
+	// live gateway refuses what it has signed, or after a bounded wait.
+	Revoke(ctx context.Context, keyID string) (SigningKey, auth.Propagation, error)
 }
 
 // SigningKey is what administrators may see of a key. Times that have not come
@@ -62,6 +65,29 @@ func (a *api) rotateKeys(c echo.Context, caller auth.Caller) error {
 		return err
 	}
 	return answerJSON(c, http.StatusCreated, keyOf(key))
+}
+
+// revokedKey is the answer to an emergency: the key, and how many of the live
+// gateways refuse its tokens by now.
+type revokedKey struct {
+	keyAnswer
+	reachedAnswer
+}
+
+// revokeKey ends every token that a key has signed, the caller's own too if it
+// is one of them. Sessions live on: a refresh gives a token of another key.
+func (a *api) revokeKey(c echo.Context, caller auth.Caller) error {
+	if err := bindNothing(c); err != nil {
+		return err
+	}
+	key, reached, err := a.Keys.Revoke(c.Request().Context(), c.Param("kid"))
+	if err != nil {
+		return err
+	}
+	if err := a.Service.KeyRevoked(c.Request().Context(), caller, key.KeyID); err != nil {
+		return err
+	}
+	return answerJSON(c, http.StatusOK, revokedKey{keyOf(key), reachedOf(reached)})
 }
 
 // nodeAnswer is a live gateway node. Its age is negative, as in its report,

@@ -61,7 +61,7 @@ func TestAPI_S_R5_administrators_end_sessions(t *testing.T) {
 		}
 		w.call("DELETE", "/admin/sessions/"+one.SessionID, nil, admin).want(204)
 		a := w.call("DELETE", "/admin/sessions/"+two.SessionID+"?wait=1", nil, admin).want(200)
-		if got := strings.TrimSpace(string(a.body)); got != `{"applied":3,"elapsed_ms":4.1,"nodes":3}` {
+		if got := strings.TrimSpace(string(a.body)); got != `{"nodes":3,"applied":3,"elapsed_ms":4.1}` {
 			t.Errorf("figures %s", got)
 		}
 		for _, s := range []tokens{one, two} {
@@ -146,6 +146,29 @@ func TestAPI_S_T20_keys(t *testing.T) {
 	audit := w.call("GET", "/admin/audit?event=signing_key_rotated", nil, bearer(w.admin().AccessToken)).want(200)
 	if items := decoded[page[map[string]any]](audit).Items; len(items) != 1 || items[0]["reason"] != rotated["kid"] {
 		t.Errorf("S-A1 the rotation is audited as %s", audit.body)
+	}
+}
+
+func TestAPI_F34_a_key_is_revoked_in_an_emergency(t *testing.T) {
+	w := newWorld(t)
+	admin := w.admin()
+	rotated := decoded[map[string]any](w.call("POST", "/admin/keys/rotate", nil, bearer(admin.AccessToken)).want(201))
+	kid, _ := rotated["kid"].(string)
+	good := w.admin()
+	gone := decoded[map[string]any](w.call("POST", "/admin/keys/"+kid+"/revoke", nil, bearer(admin.AccessToken)).want(200))
+	if gone["kid"] != kid || gone["state"] != "revoked" || gone["nodes"] != 3.0 || gone["applied"] != 3.0 {
+		t.Errorf("revoked key %v", gone)
+	}
+	w.call("GET", "/auth/me", nil, bearer(good.AccessToken)).wantProblem(401, "token_invalid")
+	if set := w.call("GET", "/.well-known/jwks.json", nil).want(200); strings.Contains(string(set.body), kid) {
+		t.Errorf("the key set still has the key: %s", set.body)
+	}
+	again := w.admin()
+	w.call("GET", "/auth/me", nil, bearer(again.AccessToken)).want(200)
+	w.call("POST", "/admin/keys/nobody/revoke", nil, bearer(again.AccessToken)).wantProblem(404, "not_found")
+	audit := w.call("GET", "/admin/audit?event=signing_key_revoked", nil, bearer(again.AccessToken)).want(200)
+	if items := decoded[page[map[string]any]](audit).Items; len(items) != 1 || items[0]["reason"] != kid {
+		t.Errorf("S-A1 the emergency is audited as %s", audit.body)
 	}
 }
 

@@ -140,5 +140,6 @@ func (a *api) adminRoutes(e *echo.Echo) {
 	e.GET("/admin/audit", a.admin(a.audit))
 	e.GET("/admin/keys", a.admin(a.listKeys))
 	e.POST("/admin/keys/rotate", a.admin(a.rotateKeys))
+	e.POST("/admin/keys/:kid/revoke", a.admin(a.revokeKey))
 	e.GET("/admin/nodes", a.admin(a.listNodes))
 }

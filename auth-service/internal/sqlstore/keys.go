@@ -6,6 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/sqldb"
 )
 
@@ -79,11 +80,38 @@ func (s *Store) SaveKeys(ctx context.Context, decide func(existing []Key) (chang
 			if err := t.saveKey(ctx, k); err != nil {
 				return err
 			}
+			if err := t.revokeKey(ctx, k); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	return sqldb.Unavailable(err)
 }
+
+// keyRevocationLife is how long the revocation of a key matters: as long as any
+// token lives that the key can have signed, whoever held it (an hour, the most
+// that a verifier accepts), and the margins that all revocations have.
+const keyRevocationLife = time.Hour + 30*time.Second + 5*time.Minute
+
+// KeyRevocation is the id under which the revocation log has a key.
+func KeyRevocation(keyID string) string { return "key:" + keyID }
+
+// revokeKey appends a key that signs tokens to the revocation log as soon as it
+// is stored as revoked, and only then.
+func (t *tx) revokeKey(ctx context.Context, k Key) error {
+	if k.State != stateRevoked || k.Use != contract.KeyUseSignature {
+		return nil
+	}
+	_, err := t.exec(ctx, "revoke signing key", `INSERT INTO revocations (id, number, kind, subject, min_version, cause, expires_at, created_at)
+		VALUES ($1, NULL, $2, $3, 0, 'key_revoked', $4, $5) ON CONFLICT (id) DO NOTHING`,
+		KeyRevocation(k.KeyID), int64(contract.RevokeKey), k.KeyID, sqldb.Micros(k.RetiredAt.Add(keyRevocationLife)), sqldb.Micros(k.RetiredAt))
+	return err
+}
+
+// stateRevoked is the state of a key that was taken out in an emergency
+// (keys.StateRevoked; the keys package is another adapter).
+const stateRevoked = "revoked"
 
 func (t *tx) saveKey(ctx context.Context, k Key) error {
 	_, err := t.exec(ctx, "save signing key", `INSERT INTO signing_keys (key_id, key_use, algorithm, state, sealed, public_jwk,
