@@ -3,7 +3,9 @@ package sequencer
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -14,7 +16,22 @@ import (
 )
 
 // sqlLog is the log in the tables revocations and revocation_state.
-type sqlLog struct{ db *sqldb.DB }
+type sqlLog struct {
+	db          *sqldb.DB
+	incarnation string // an SQL expression
+}
+
+// newSQLLog returns the log in db. What tells one incarnation of a PostgreSQL
+// from the next is when its server started, and which table it has: a server
+// that keeps running loses nothing. A SQLite file tells nothing; that it was
+// put back is found only by what others hold.
+func newSQLLog(db *sqldb.DB) sqlLog {
+	incarnation := `''`
+	if db.Dialect() == sqldb.Postgres {
+		incarnation = `(EXTRACT(EPOCH FROM pg_postmaster_start_time())::TEXT || '/' || 'revocation_state'::REGCLASS::OID::TEXT)`
+	}
+	return sqlLog{db, incarnation}
+}
 
 // state is what one look into the database has shown.
 type state struct {
@@ -23,6 +40,9 @@ type state struct {
 	Published uint64 `db:"published"` // up to here the stream has acknowledged
 	Oldest    uint64 `db:"oldest"`    // the lowest number still kept
 	Open      bool   `db:"open"`      // committed rows without a number were seen
+	// Moved is true if another incarnation of the database numbered last, so
+	// that this one may have lost numbers which others hold.
+	Moved bool `db:"moved"`
 }
 
 // row is one numbered revocation.
@@ -46,15 +66,18 @@ func (r *row) entry() contract.Entry {
 	return e
 }
 
-const selectState = `SELECT s.epoch, s.last_number, s.published,
-	COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL), s.last_number + 1) AS oldest,
-	EXISTS (SELECT 1 FROM revocations r WHERE r.number IS NULL) AS open
-	FROM revocation_state s WHERE s.id = 1`
+const stateColumns = `s.epoch, s.last_number, s.published,
+	COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL), s.last_number + 1) AS oldest`
+
+func (l sqlLog) selectState() string {
+	return `SELECT ` + stateColumns + `, EXISTS (SELECT 1 FROM revocations r WHERE r.number IS NULL) AS open,
+		s.incarnation <> ` + l.incarnation + ` AS moved FROM revocation_state s WHERE s.id = 1`
+}
 
 // look reads the state in one statement, so that its parts belong together.
 func (l sqlLog) look(ctx context.Context) (state, error) {
 	var s state
-	if err := l.db.GetContext(ctx, &s, selectState); err != nil {
+	if err := l.db.GetContext(ctx, &s, l.selectState()); err != nil {
 		return state{}, sqldb.Unavailable(fmt.Errorf("read revocation state: %w", err))
 	}
 	return s, nil
@@ -67,10 +90,18 @@ const numberRows = `UPDATE revocations SET number = CAST($1 AS BIGINT) + n.k
 	RETURNING revocations.id, revocations.number, revocations.kind, revocations.subject,
 		revocations.min_version, revocations.expires_at, revocations.created_at`
 
+// epochStep bounds by how much an epoch grows. The step is random, so that two
+// histories that part never name an epoch alike.
+const epochStep = 1 << 31
+
+func newEpochStep() int64 { return 1 + rand.Int64N(epochStep) }
+
 // number gives committed rows the next numbers, at most a batch of them, and
 // returns them in order with the state after it. The first statement locks the
 // state row, so that of several sequencers one numbers at a time, and the
-// second one sees every row that was committed before it.
+// next one sees every row that was committed before it. In another incarnation
+// of the database it first opens a new epoch, and returns a state that is
+// Moved: numbers given here must never be taken for those that may be lost.
 func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	var (
 		s    state
@@ -78,11 +109,17 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	)
 	err := sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
 		rows = nil
-		var last uint64
-		if err := tx.GetContext(ctx, &last, `UPDATE revocation_state SET last_number = last_number WHERE id = 1 RETURNING last_number`); err != nil {
+		var before state
+		if err := tx.GetContext(ctx, &before, `UPDATE revocation_state SET last_number = last_number WHERE id = 1
+			RETURNING last_number, incarnation <> `+l.incarnation+` AS moved`); err != nil {
 			return fmt.Errorf("lock revocation state: %w", err)
 		}
-		if err := tx.SelectContext(ctx, &rows, numberRows, last, contract.MaxBatchEntries); err != nil {
+		if before.Moved {
+			if _, err := tx.ExecContext(ctx, `UPDATE revocation_state SET epoch = epoch + $1, published = 0, incarnation = `+l.incarnation+` WHERE id = 1`, newEpochStep()); err != nil {
+				return fmt.Errorf("open an epoch for this incarnation of the database: %w", err)
+			}
+		}
+		if err := tx.SelectContext(ctx, &rows, numberRows, before.Last, contract.MaxBatchEntries); err != nil {
 			return fmt.Errorf("number revocations: %w", err)
 		}
 		if len(rows) > 0 {
@@ -90,9 +127,10 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 				return fmt.Errorf("advance revocation state: %w", err)
 			}
 		}
-		if err := tx.GetContext(ctx, &s, selectState); err != nil {
+		if err := tx.GetContext(ctx, &s, l.selectState()); err != nil {
 			return fmt.Errorf("read revocation state: %w", err)
 		}
+		s.Moved = before.Moved
 		return nil
 	})
 	if err != nil {
@@ -120,20 +158,33 @@ func (l sqlLog) numbersOf(ctx context.Context, ids []string) (map[string]uint64,
 }
 
 // batch reads the numbers from..to, at most a batch of them, and the state that
-// belongs to them. What was numbered below the batch's first entry is expired.
+// belongs to them, in one statement: numbers of one history must never be named
+// by the epoch of another. What was numbered below the batch's first entry is
+// expired.
 func (l sqlLog) batch(ctx context.Context, from, to uint64) (contract.Batch, error) {
-	var rows []row
-	// The rows come first: what is pruned after that only moves oldest up.
-	err := l.db.SelectContext(ctx, &rows, `SELECT id, number, kind, subject, min_version, expires_at, created_at
-		FROM revocations WHERE number >= $1 AND number <= $2 ORDER BY number LIMIT $3`, from, to, contract.MaxBatchEntries)
+	var found []struct {
+		state
+		row
+	}
+	err := l.db.SelectContext(ctx, &found, `SELECT `+stateColumns+`,
+		COALESCE(b.id, '') AS id, COALESCE(b.number, 0) AS number, COALESCE(b.kind, 0) AS kind, COALESCE(b.subject, '') AS subject,
+		COALESCE(b.min_version, 0) AS min_version, COALESCE(b.expires_at, 0) AS expires_at, COALESCE(b.created_at, 0) AS created_at
+		FROM revocation_state s LEFT JOIN (SELECT r.id, r.number, r.kind, r.subject, r.min_version, r.expires_at, r.created_at
+			FROM revocations r WHERE r.number >= $1 AND r.number <= $2 ORDER BY r.number LIMIT $3) b ON s.id = 1
+		WHERE s.id = 1 ORDER BY 6`, from, to, contract.MaxBatchEntries)
 	if err != nil {
 		return contract.Batch{}, sqldb.Unavailable(fmt.Errorf("read revocations from %d: %w", from, err))
 	}
-	s, err := l.look(ctx)
-	if err != nil {
-		return contract.Batch{}, err
+	if len(found) == 0 {
+		return contract.Batch{}, fmt.Errorf("read revocations from %d: %w", from, sql.ErrNoRows)
 	}
-	return batchOf(s, from, rows), nil
+	rows := make([]row, 0, len(found))
+	for i := range found {
+		if found[i].Number != 0 {
+			rows = append(rows, found[i].row)
+		}
+	}
+	return batchOf(found[0].state, from, rows), nil
 }
 
 func batchOf(s state, from uint64, rows []row) contract.Batch {
@@ -188,7 +239,8 @@ func (l sqlLog) rewind(ctx context.Context, epoch, last uint64) error {
 // numbers that others have. All that it still has is published again in it.
 func (l sqlLog) openEpoch(ctx context.Context, seen uint64) error {
 	return l.write(ctx, "open a new epoch",
-		`UPDATE revocation_state SET epoch = $1, published = 0 WHERE id = 1 AND epoch < $1`, seen+1)
+		`UPDATE revocation_state SET epoch = CAST($1 AS BIGINT) + CAST($2 AS BIGINT), published = 0, incarnation = `+l.incarnation+`
+			WHERE id = 1 AND epoch <= CAST($1 AS BIGINT)`, seen, newEpochStep())
 }
 
 // prune deletes the oldest numbers that no longer matter to anyone, so that

@@ -10,10 +10,10 @@ import (
 
 // metrics are the figures of one replica's sequencer.
 type metrics struct {
-	failures, published, repairs, epochs, refills prometheus.Counter
-	last, backlog                                 prometheus.Gauge
-	rounds, answers                               prometheus.Histogram
-	late                                          prometheus.Counter
+	failures, published, repairs, epochs, moves, refills prometheus.Counter
+	last, backlog                                        prometheus.Gauge
+	rounds, answers                                      prometheus.Histogram
+	late                                                 prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
@@ -33,6 +33,7 @@ func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
 		published: counter("published_total", "Revocations sent to the nodes."),
 		repairs:   counter("repairs_total", "Requests of nodes for missing numbers."),
 		epochs:    counter("epochs_total", "Epochs opened because the database had lost history."),
+		moves:     counter("database_starts_total", "Epochs opened because the database was started anew, and might have lost history."),
 		refills:   counter("redis_refills_total", "Times that Redis was filled anew from the database."),
 		late:      counter("late_answers_total", "Revoking calls answered before every live node had applied them."),
 		last:      gauge("last_number", "The newest number given."),
@@ -46,7 +47,7 @@ func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
 		}
 		return 0
 	})
-	registry.MustRegister(m.failures, m.published, m.repairs, m.epochs, m.refills, m.late, m.last, m.backlog, m.rounds, m.answers, active)
+	registry.MustRegister(m.failures, m.published, m.repairs, m.epochs, m.moves, m.refills, m.late, m.last, m.backlog, m.rounds, m.answers, active)
 	return m
 }
 

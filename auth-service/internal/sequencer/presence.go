@@ -39,6 +39,12 @@ type seenNode struct {
 	at     time.Time
 }
 
+// has is true if the node has applied the number of the epoch. A node that is
+// in a newer one may have learnt of that before it came to the number.
+func (n *seenNode) has(epoch, number uint64) bool {
+	return n.report.Epoch == epoch && n.report.Applied >= number
+}
+
 // NewPresence returns a Presence that knows no node.
 func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
 	return &Presence{now: now, log: log, nodes: map[string]seenNode{}, changed: make(chan struct{})}
@@ -129,7 +135,7 @@ func (p *Presence) count(epoch, number uint64) (nodes, applied int, changed <-ch
 			continue
 		}
 		nodes++
-		if n.report.Epoch > epoch || n.report.Epoch == epoch && n.report.Applied >= number {
+		if n.has(epoch, number) {
 			applied++
 		}
 	}

@@ -14,11 +14,14 @@ type revocationLog interface {
 	// look reads the state.
 	look(ctx context.Context) (state, error)
 	// number gives committed rows the next numbers, at most a batch of them,
-	// and returns them in order with the state after it.
+	// and returns them in order with the state after it. If another incarnation
+	// of the database numbered last, it opens a new epoch first and returns a
+	// state that is Moved.
 	number(ctx context.Context) (state, []row, error)
 	// numbersOf gives the numbers of rows that have one.
 	numbersOf(ctx context.Context, ids []string) (map[string]uint64, error)
-	// batch reads the numbers from..to, at most a batch of them.
+	// batch reads the numbers from..to, at most a batch of them, and the epoch
+	// to which they belong.
 	batch(ctx context.Context, from, to uint64) (contract.Batch, error)
 	// markPublished notes that the stream has the numbers of a flight, if it
 	// has those before them too.

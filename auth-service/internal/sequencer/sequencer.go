@@ -83,7 +83,7 @@ func New(cfg Config) (*Sequencer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a sequencer id: %w", err)
 	}
-	return assemble(cfg, id.String(), sqlLog{cfg.DB}, cfg.Bus), nil
+	return assemble(cfg, id.String(), newSQLLog(cfg.DB), cfg.Bus), nil
 }
 
 // assemble makes a sequencer of its parts.
@@ -198,7 +198,7 @@ func (s *Sequencer) round(ctx context.Context) error {
 // is nothing to do.
 func (s *Sequencer) drain(ctx context.Context, asked waiters) (state, error) {
 	if len(asked) == 0 {
-		if current, err := s.log.look(ctx); err != nil || !current.Open {
+		if current, err := s.log.look(ctx); err != nil || !current.Open && !current.Moved {
 			return current, err
 		}
 	}
@@ -206,6 +206,10 @@ func (s *Sequencer) drain(ctx context.Context, asked waiters) (state, error) {
 		current, rows, err := s.log.number(ctx)
 		if err != nil {
 			return state{}, err
+		}
+		if current.Moved {
+			s.metrics.moves.Inc()
+			s.Log.Warn("the database was started anew, and may have lost revocations that others hold; a new epoch is open", "epoch", current.Epoch)
 		}
 		if len(rows) > 0 {
 			if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {

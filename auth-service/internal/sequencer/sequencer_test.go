@@ -161,15 +161,16 @@ func TestSequencer_F24_I5_a_database_that_lost_history_opens_an_epoch(t *testing
 		ids, lost := s.insert(4)
 		q.Committed(s.t.Context(), ids)
 		s.eventually("the stream has them", 5*time.Second, func() bool { return s.count(`SELECT published FROM revocation_state`) == 4 })
+		before := s.count(`SELECT epoch FROM revocation_state`)
 		// A backup from before the last three is restored.
 		for _, statement := range []string{`DELETE FROM revocations WHERE number > 1`, `UPDATE revocation_state SET last_number = 1, published = 1`} {
-			if err := (sqlLog{s.db}).write(s.t.Context(), "restore", statement); err != nil {
+			if err := newSQLLog(s.db).write(s.t.Context(), "restore", statement); err != nil {
 				s.t.Fatal(err)
 			}
 		}
-		s.eventually("a new epoch", 8*time.Second, func() bool { return s.count(`SELECT epoch FROM revocation_state`) == 2 })
+		s.eventually("a new epoch", 8*time.Second, func() bool { return s.count(`SELECT epoch FROM revocation_state`) > before })
 		s.eventually("the node is complete in it", 8*time.Second, func() bool {
-			return fresh(view)() && view.Progress.Position().Epoch == 2
+			return fresh(view)() && view.Progress.Position().Epoch > uint64(before)
 		})
 		for _, session := range lost {
 			if view.Set.Check(ofSession(session)) != revocation.Revoked {

@@ -63,7 +63,7 @@ func (s *Sequencer) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ahead(after, epoch, last) || ahead(after, nodes.epoch, nodes.furthest) && nodes.epoch < after.Epoch+1000 {
+	if ahead(after, epoch, last) || ahead(after, nodes.epoch, nodes.furthest) && nodes.epoch <= after.Epoch+2*epochStep {
 		return s.newEpoch(ctx, max(epoch, nodes.epoch))
 	}
 	if before.Epoch == after.Epoch && (epoch < before.Epoch && before.Published >= before.Oldest || epoch == before.Epoch && last < before.Published) {

@@ -30,7 +30,8 @@ var schema = fstest.MapFS{"0001_revocations.sql": {Data: []byte(`-- +goose Up
 CREATE TABLE revocations (id TEXT PRIMARY KEY, number BIGINT UNIQUE, kind BIGINT NOT NULL, subject TEXT NOT NULL,
 	min_version BIGINT NOT NULL, cause TEXT NOT NULL, expires_at BIGINT NOT NULL, created_at BIGINT NOT NULL);
 CREATE INDEX revocations_open ON revocations (created_at, id) WHERE number IS NULL;
-CREATE TABLE revocation_state (id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, last_number BIGINT NOT NULL, published BIGINT NOT NULL);
+CREATE TABLE revocation_state (id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, last_number BIGINT NOT NULL, published BIGINT NOT NULL,
+	incarnation TEXT NOT NULL DEFAULT '');
 INSERT INTO revocation_state (id, epoch, last_number, published) VALUES (1, 1, 0, 0);
 `)}}
 
@@ -44,6 +45,14 @@ func (s signer) EventSigner(context.Context) (string, ed25519.PrivateKey, error)
 func (s signer) EventKey(kid string) (ed25519.PublicKey, bool) {
 	public, ok := s.key.Public().(ed25519.PublicKey)
 	return public, ok && kid == "events-1"
+}
+
+func newSigner() signer {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err) // without randomness nothing here means anything
+	}
+	return signer{key}
 }
 
 // system is an auth-service's sequencers and a gateway's followers around one
@@ -87,11 +96,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	if err := db.Migrate(t.Context(), schema); err != nil {
 		t.Fatal(err)
 	}
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &system{t: t, db: db, signer: signer{key}, logged: &lockedBuffer{}}
+	s := &system{t: t, db: db, signer: newSigner(), logged: &lockedBuffer{}}
 	s.log = slog.New(slog.NewTextHandler(s.logged, nil))
 	s.natsURL, s.prefix = testenv.NATS(t)
 	redisURL, redisPrefix := testenv.Redis(t)

@@ -1,0 +1,114 @@
+package sequencer
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// play runs a script and returns how the property was broken, and what led to
+// it.
+func play(s sabotage, ops []op) (trace string, err error) {
+	w := newWorld(s)
+	defer w.close()
+	for _, o := range ops {
+		w.do(o)
+		if err := w.check(o); err != nil {
+			return strings.Join(w.events, "\n"), err
+		}
+	}
+	return "", nil
+}
+
+func holds(kinds ...[]string) func(*rapid.T) {
+	scripts := script(kinds...)
+	return func(t *rapid.T) {
+		ops := scripts.Draw(t, "script")
+		if _, err := play(sabotage{}, ops); err != nil {
+			ops = shrunken(sabotage{}, ops)
+			trace, err := play(sabotage{}, ops)
+			t.Fatalf("%v\n%s\n%#v", err, trace, ops)
+		}
+	}
+}
+
+func TestModel_I1_I2_a_view_is_as_fresh_as_it_claims_whatever_the_road_and_redis_lose(t *testing.T) {
+	rapid.Check(t, holds(usual, crashes, losses))
+}
+
+func TestModel_F33_clocks_that_are_set_make_no_view_younger(t *testing.T) {
+	rapid.Check(t, holds(usual, crashes, losses, clocks))
+}
+
+func TestModel_F24_I5_a_database_that_loses_history_does_not_make_a_view_lie(t *testing.T) {
+	rapid.Check(t, holds(usual, crashes, losses, history))
+}
+
+// TestModel_finds shows that the model can fail: with one rule of the protocol
+// taken out, some script breaks the property.
+func TestModel_finds_the_hole_when_a_rule_is_taken_out(t *testing.T) {
+	for name, s := range map[string]sabotage{
+		"the gap check":                  {noGapCheck: true},
+		"the echo of nonces":             {noEcho: true},
+		"the uniqueness of nonces":       {reusedNonces: true},
+		"nonces before the database":     {lateNonces: true},
+		"redis's clock before the round": {lateRedisTime: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seed, found, err := search(s)
+			if err == nil {
+				t.Fatal("the property was never broken: the model does not see this rule")
+			}
+			if testing.Verbose() {
+				trace, err := play(s, shrunken(s, found))
+				t.Logf("script %d: %v\n%s", seed, err, trace)
+			}
+		})
+	}
+}
+
+const tries = 1000
+
+// search plays scripts until one breaks the property.
+func search(s sabotage) (seed int, found []op, err error) {
+	scripts := script(usual, crashes, losses)
+	for seed := range tries {
+		ops := scripts.Example(seed)
+		if _, err := play(s, ops); err != nil {
+			return seed, ops, err
+		}
+	}
+	return tries, nil, nil
+}
+
+// shrunken takes out of a script what is not needed to break the property.
+func shrunken(s sabotage, ops []op) []op {
+	for size := len(ops) / 2; size > 0; size /= 2 {
+		for at := 0; at+size <= len(ops); {
+			without := append(append([]op(nil), ops[:at]...), ops[at+size:]...)
+			if _, err := play(s, without); err != nil {
+				ops = without
+			} else {
+				at += size
+			}
+		}
+	}
+	return ops
+}
+
+func TestModel_instant_has_two_clocks(t *testing.T) {
+	a, b := instant(time.Minute, time.Hour), instant(3*time.Minute, 2*time.Hour)
+	if d := b.Sub(a); d != time.Hour {
+		t.Errorf("monotonic difference %v, want 1h", d)
+	}
+	if d := b.Round(0).Sub(a.Round(0)); d != 2*time.Minute {
+		t.Errorf("wall difference %v, want 2m", d)
+	}
+	if got := fmt.Sprint(a.Unix() - beginning); got != "60" {
+		t.Errorf("wall clock at %s s, want 60", got)
+	}
+}
