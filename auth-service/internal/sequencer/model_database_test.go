@@ -50,11 +50,13 @@ func (l *memoryLog) backup() memoryState {
 	return copied
 }
 
-// restore goes back to a backup.
-func (l *memoryLog) restore(b memoryState) {
+// restore goes back to a backup, in another incarnation unless that is hidden.
+func (l *memoryLog) restore(b memoryState, hidden bool) {
 	l.memoryState = b
 	l.rows = slices.Clone(b.rows)
-	l.incarnation++
+	if !hidden {
+		l.incarnation++
+	}
 }
 
 // enter opens an epoch above seen. No two histories name one alike.

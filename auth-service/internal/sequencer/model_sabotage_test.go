@@ -16,6 +16,7 @@ type sabotage struct {
 	reusedNonces  bool // a node's lives use the same nonces
 	lateNonces    bool // a head echoes what has been received when it is sent
 	lateRedisTime bool // a proof names the time at which it is written
+	hiddenRestore bool // a database that was restored cannot be told from before
 }
 
 // batchReceived changes a batch on its way into a view.

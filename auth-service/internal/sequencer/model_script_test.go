@@ -41,7 +41,7 @@ func script(kinds ...[]string) *rapid.Generator[[]op] {
 	return rapid.SliceOfN(one, scriptLength, -1)
 }
 
-const scriptLength = 120
+const scriptLength = 100
 
 // do has an op happen.
 func (w *world) do(o op) {
@@ -205,7 +205,7 @@ func micros(d time.Duration) int64 {
 
 // restore puts the database back to its last backup.
 func (w *world) restore() {
-	w.database.restore(w.saved)
+	w.database.restore(w.saved, w.sabotage.hiddenRestore)
 	there := map[string]bool{}
 	for i := range w.saved.rows {
 		there[w.saved.rows[i].ID] = true

@@ -56,6 +56,7 @@ func TestModel_finds_the_hole_when_a_rule_is_taken_out(t *testing.T) {
 		"the uniqueness of nonces":       {reusedNonces: true},
 		"nonces before the database":     {lateNonces: true},
 		"redis's clock before the round": {lateRedisTime: true},
+		"an epoch for each incarnation":  {hiddenRestore: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +76,11 @@ const tries = 1000
 
 // search plays scripts until one breaks the property.
 func search(s sabotage) (seed int, found []op, err error) {
-	scripts := script(usual, crashes, losses)
+	kinds := [][]string{usual, crashes, losses}
+	if s.hiddenRestore {
+		kinds = append(kinds, history)
+	}
+	scripts := script(kinds...)
 	for seed := range tries {
 		ops := scripts.Example(seed)
 		if _, err := play(s, ops); err != nil {

@@ -2,7 +2,6 @@ package sequencer
 
 import (
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"time"
@@ -66,7 +65,7 @@ type message struct {
 }
 
 func newWorld(s sabotage) *world {
-	w := &world{sabotage: s, signer: modelSigner(), log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))}
+	w := &world{sabotage: s, signer: modelSigner(), log: slog.New(slog.DiscardHandler)}
 	w.database = newMemoryLog(w.pause)
 	w.broker = &broker{w: w, seen: map[string]bool{}}
 	w.redis = newMemoryRedis(w)
