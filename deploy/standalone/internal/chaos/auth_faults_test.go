@@ -9,8 +9,8 @@ import (
 func authFaults() []scenario {
 	return []scenario{
 		{name: "F25 F27 I1 I3: auth-services are killed and stopped, one after another", short: true, run: func(w *world) {
-			w.fault("auth-1 is killed", fault{begin: w.Auths[0].Kill, end: w.Auths[0].Start, last: 3 * time.Second})
-			w.fault("auth-2 is stopped", fault{begin: w.Auths[1].Pause, end: w.Auths[1].Resume, last: 3 * time.Second})
+			w.fault("auth-1 is killed", fault{begin: w.Auths[0].Kill, end: w.Auths[0].Start, last: 2 * time.Second})
+			w.fault("auth-2 is stopped", fault{begin: w.Auths[1].Pause, end: w.Auths[1].Resume, last: 2 * time.Second})
 		}},
 		{name: "F25 I3 I4: auth-services are killed again and again, at any step", run: func(w *world) {
 			rng := rand.New(rand.NewPCG(25, 1)) //nolint:gosec // repeatable, not secret
@@ -45,7 +45,7 @@ func authFaults() []scenario {
 		}},
 		{name: "F35 F36 I6 I10: refreshes race with everything that revokes", short: true, run: func(w *world) {
 			rng := rand.New(rand.NewPCG(35, 1)) //nolint:gosec // repeatable, not secret
-			for range 12 {
+			for range 8 {
 				w.clients.Race(w.ctx, rng)
 			}
 		}},

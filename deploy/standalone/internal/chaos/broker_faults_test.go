@@ -45,7 +45,7 @@ func brokerFaults() []scenario {
 			w.fault("NATS hangs", fault{begin: each(w.Brokers, pause), end: each(w.Brokers, resume), last: 2 * enough})
 		}},
 		{name: "F3 I1 I5: NATS starts again with empty disks", run: again(func(w *world, i int) error { return w.EmptyStore(i) })},
-		{name: "F3 I1 I5: the stream is deleted and made again", short: true, run: func(w *world) {
+		{name: "F3 I1 I5: the stream is deleted and made again", run: func(w *world) {
 			w.wait(time.Second)
 			w.fault("the stream is deleted", fault{begin: func() error { return w.DeleteStream(w.ctx) }})
 			w.wait(enough)

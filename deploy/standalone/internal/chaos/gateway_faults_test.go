@@ -25,7 +25,7 @@ func gatewayFaults() []scenario {
 		}
 	}
 	return []scenario{
-		{name: "I1 I5 I6 I10: without faults", short: true, run: func(w *world) { w.wait(enough) }},
+		{name: "I1 I5 I6 I10: without faults", short: true, run: func(w *world) { w.wait(2 * time.Second) }},
 		{name: "F6 I1 I6: a gateway cut off from NATS asks Redis", run: cutOff(cut)},
 		{name: "F6 I1 I6: nothing passes between a gateway and NATS", run: cutOff(swallow)},
 		{name: "F7 I1 I2 I5: a gateway cut off from NATS and Redis says that it does not know", short: true, run: blind(cut)},
@@ -41,7 +41,7 @@ func gatewayFaults() []scenario {
 			}
 			w.fault("slow", fault{begin: together(begin...), end: together(end...), last: 2 * enough})
 		}},
-		{name: "F11 F30 I1 I2: a gateway that was stopped does not trust what it knew", short: true, run: func(w *world) {
+		{name: "F11 F30 I1 I2: a gateway that was stopped does not trust what it knew", run: func(w *world) {
 			w.fault("gateway-2 is stopped", fault{begin: w.Gateways[1].Pause, end: w.Gateways[1].Resume, last: enough})
 			w.wait(time.Second)
 		}},

@@ -33,7 +33,7 @@ func redisFaults() []scenario {
 		{name: "F18 I1 I6 I9: Redis is down", run: needProcess(func(w *world) {
 			w.fault("redis is killed", fault{begin: w.Redis.Kill, end: w.Redis.Start, last: enough})
 		})},
-		{name: "F19 I1 I5: Redis is flushed while a gateway hangs on it", short: true, run: dependent(func(w *world) {
+		{name: "F19 I1 I5: Redis is flushed while a gateway hangs on it", run: dependent(func(w *world) {
 			w.fault("redis is flushed", fault{begin: func() error { return w.FlushRedis(w.ctx) }, last: 2 * time.Second})
 		})},
 		{name: "F20 I1 I5: Redis starts again with nothing while a gateway hangs on it", run: needProcess(dependent(func(w *world) {

@@ -16,7 +16,7 @@ import (
 // The short run, of "make test".
 const (
 	shortSeed     = 1
-	shortDuration = 12 * time.Second
+	shortDuration = 10 * time.Second
 )
 
 // seeds reads CHAOS_SEEDS, such as 1-20 or 3,7, and CHAOS_DURATION.

@@ -78,7 +78,7 @@ func needPostgres(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	binaries.once.Do(func() {
-		if binaries.folder, binaries.err = os.MkdirTemp("", "gatehouse-chaos-"); binaries.err == nil {
+		if binaries.folder, binaries.err = os.MkdirTemp("", "gatehouse-chaos-"); binaries.err == nil { //nolint:usetesting // it outlives this test
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 			defer cancel()
 			binaries.err = cluster.Build(ctx, binaries.folder)
@@ -110,7 +110,13 @@ var clusters atomic.Int64
 func startCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	needPostgres(t)
-	dir, bin, began := folder(t), build(t), time.Now()
+	return startClusterOf(t, build(t))
+}
+
+// startClusterOf starts one of the binaries in a folder.
+func startClusterOf(t *testing.T, bin string) *cluster.Cluster {
+	t.Helper()
+	dir, began := folder(t), time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Config{

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,8 +108,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 func (c *Cluster) process(name, path string, env []string, args ...string) (*Process, error) {
 	p := &Process{
 		Name: name, path: path, args: args, logFile: filepath.Join(c.Dir, name+".log"),
-		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir}, env...),
+		clockFile: filepath.Join(c.Dir, name+".clock"),
 	}
+	p.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, clockVariable + "=" + p.clockFile}, env...)
 	c.processes = append(c.processes, p)
 	return p, p.Start()
 }
@@ -219,11 +221,11 @@ func until(ctx context.Context, what string, try func() error) error {
 
 // Logs gives the last bytes of every process's log.
 func (c *Cluster) Logs(last int64) string {
-	var text string
+	var text strings.Builder
 	for _, p := range c.processes {
-		text += fmt.Sprintf("--- %s (%s)\n%s\n", p.Name, p.logFile, p.Log(last))
+		fmt.Fprintf(&text, "--- %s (%s)\n%s\n", p.Name, p.logFile, p.Log(last))
 	}
-	return text
+	return text.String()
 }
 
 // Close ends the processes, in the reverse order of their start, and the links,

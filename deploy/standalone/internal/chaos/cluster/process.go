@@ -15,10 +15,11 @@ import (
 type Process struct {
 	Name string
 
-	path    string
-	args    []string
-	env     []string
-	logFile string
+	path      string
+	args      []string
+	env       []string
+	logFile   string
+	clockFile string
 
 	mu      sync.Mutex
 	command *exec.Cmd

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,13 +72,14 @@ func (o *Op) Refused() bool { return o.Status == http.StatusUnauthorized }
 
 // String is one line for people.
 func (o *Op) String() string {
-	text := fmt.Sprintf("#%d %.3f-%.3f s %s at node %d: %d %s", o.ID, o.Start.Seconds(), o.End.Seconds(), o.Kind, o.Node+1, o.Status, o.Code)
+	var text strings.Builder
+	fmt.Fprintf(&text, "#%d %.3f-%.3f s %s at node %d: %d %s", o.ID, o.Start.Seconds(), o.End.Seconds(), o.Kind, o.Node+1, o.Status, o.Code)
 	for _, part := range [][2]string{{"user", o.User}, {"session", o.Session}, {"token", o.Token}} {
 		if part[1] != "" {
-			text += " " + part[0] + "=" + part[1]
+			fmt.Fprintf(&text, " %s=%s", part[0], part[1])
 		}
 	}
-	return text
+	return text.String()
 }
 
 // Window is a time during which a fault was active.

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gatehouse.internal/deploy/standalone/internal/chaos/history"
 )
 
 // actTimeout bounds a single act, such as a purge on a broker that is away.
-const actTimeout = 15 * time.Second
+const actTimeout = 5 * time.Second
 
 // Run carries out the plan until ctx ends, and notes when each fault was
 // active. note is told of each step, for the log. What cannot be done, because
@@ -18,13 +19,13 @@ const actTimeout = 15 * time.Second
 func Run(ctx context.Context, p *Plan, r *history.Recorder, note func(format string, args ...any)) {
 	for ctx.Err() == nil {
 		s := p.Next()
-		var text string
+		var names []string
 		var healed []func()
 		for _, f := range s.Faults {
-			text += f.Name + "; "
+			names = append(names, f.Name)
 			healed = append(healed, begin(ctx, f, r, note))
 		}
-		note("%7.1f s: %sfor %v", r.Now().Seconds(), text, s.Last.Round(time.Millisecond))
+		note("%7.1f s: %s, for %v", r.Now().Seconds(), strings.Join(names, "; "), s.Last.Round(time.Millisecond))
 		pause(ctx, s.Last)
 		for _, end := range healed {
 			end()

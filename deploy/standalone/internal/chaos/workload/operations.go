@@ -132,7 +132,7 @@ func (w *Workload) act(ctx context.Context, rng *rand.Rand) {
 	node := rng.IntN(len(w.urls))
 	s := w.pick(rng)
 	w.mu.Lock()
-	few, u := len(w.sessions) < w.Config.Sessions, w.users[rng.IntN(len(w.users))]
+	few, u := len(w.sessions) < w.Sessions, w.users[rng.IntN(len(w.users))]
 	w.mu.Unlock()
 	choice := rng.IntN(100)
 	switch {

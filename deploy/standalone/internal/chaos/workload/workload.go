@@ -103,7 +103,7 @@ func (w *Workload) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := range max(w.Users, w.Config.Sessions) { // each user once at least, who has no id before
+	for i := range max(w.Users, w.Sessions) { // each user once at least, who has no id before
 		if _, err := w.signIn(ctx, w.users[i%len(w.users)], i%len(w.urls)); err != nil {
 			return err
 		}
