@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 
 	"gatehouse.internal/gateway/internal/access"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/config"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/revocation"
 )
@@ -61,26 +60,26 @@ func (c *Config) Validate() error {
 		}
 	}
 	problems := []error{
-		checkAddr("GATEWAY_ADDR", c.Addr),
-		checkAddr("GATEWAY_OPS_ADDR", c.OpsAddr),
+		config.Addr("GATEWAY_ADDR", c.Addr),
+		config.Addr("GATEWAY_OPS_ADDR", c.OpsAddr),
 		checkNode(c.NodeID),
 		checkTargets("GATEWAY_AUTH_URL", c.AuthURL),
 		checkTargets("GATEWAY_USER_URL", c.UserURL),
-		required("GATEWAY_ISSUER", c.Issuer),
-		required("GATEWAY_AUDIENCE", c.Audience),
+		config.Required("GATEWAY_ISSUER", c.Issuer),
+		config.Required("GATEWAY_AUDIENCE", c.Audience),
 		checkLimit(c.CredentialLimit),
 		checkTLS(c.TLSCert, c.TLSKey),
-		required("NATS_URL", c.NATS.URL),
+		config.Required("NATS_URL", c.NATS.URL),
 		checkRedis(c.RedisURL),
 	}
 	for _, address := range c.JWKSURL {
-		problems = append(problems, checkURL("GATEWAY_JWKS_URL", address))
+		problems = append(problems, config.HTTPURL("GATEWAY_JWKS_URL", address))
 	}
 	if _, err := access.NewOrigins(c.AllowedOrigins...); err != nil {
 		problems = append(problems, fmt.Errorf("GATEWAY_ALLOWED_ORIGINS: %w", err))
 	}
 	if c.OTLPEndpoint != "" {
-		problems = append(problems, checkURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint))
+		problems = append(problems, config.HTTPURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint))
 	}
 	if strings.ContainsAny(c.NATS.Prefix, " *>\t\r\n") {
 		problems = append(problems, errors.New("NATS_PREFIX: must be the beginning of a subject, without wildcards and spaces"))
@@ -134,39 +133,15 @@ func checkNode(id string) error {
 	return nil
 }
 
-func required(name, value string) error {
-	if strings.TrimSpace(value) == "" {
-		return fmt.Errorf("%s: is needed and not set", name)
-	}
-	return nil
-}
-
-// checkAddr refuses what cannot be listened on.
-func checkAddr(name, addr string) error {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("%s: %q is not an address such as :8080 or 127.0.0.1:8080", name, addr)
-	}
-	return nil
-}
-
 // checkTargets refuses what cannot be proxied to.
 func checkTargets(name string, targets []string) error {
 	if len(targets) == 0 {
-		return required(name, "")
+		return config.Required(name, "")
 	}
 	for _, target := range targets {
 		if _, err := upstream.ParseTarget(target); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	return nil
-}
-
-// checkURL refuses what is not the URL of an HTTP server.
-func checkURL(name, address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s: must be a URL such as http://auth-service:8081", name)
 	}
 	return nil
 }
@@ -186,7 +161,7 @@ func checkTLS(cert, key string) error {
 }
 
 func checkRedis(address string) error {
-	if err := required("REDIS_URL", address); err != nil {
+	if err := config.Required("REDIS_URL", address); err != nil {
 		return err
 	}
 	if _, err := revocation.RedisOptions(address); err != nil {

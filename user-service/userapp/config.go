@@ -2,13 +2,11 @@ package userapp
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"strings"
 
 	"gatehouse.internal/shared/bus"
+	"gatehouse.internal/shared/config"
 )
 
 // EnvPrefix begins the names of the service's own variables.
@@ -32,37 +30,29 @@ type Config struct {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() error {
 	problems := []error{
-		checkAddr("USER_ADDR", c.Addr),
-		checkAddr("USER_OPS_ADDR", c.OpsAddr),
-		required("USER_ISSUER", c.Issuer),
-		required("USER_AUDIENCE", c.Audience),
-		required("DATABASE_URL", c.DatabaseURL),
-		required("NATS_URL", c.NATS.URL),
+		config.Addr("USER_ADDR", c.Addr),
+		config.Addr("USER_OPS_ADDR", c.OpsAddr),
+		config.Required("USER_ISSUER", c.Issuer),
+		config.Required("USER_AUDIENCE", c.Audience),
+		config.Required("DATABASE_URL", c.DatabaseURL),
+		config.Required("NATS_URL", c.NATS.URL),
 	}
 	if c.DatabaseURL != "" && !hasScheme(c.DatabaseURL, "postgres:", "postgresql:", "sqlite:") {
 		problems = append(problems, errors.New("DATABASE_URL: must be postgres://… or sqlite:PATH"))
 	}
 	if len(c.AuthURL) == 0 {
-		problems = append(problems, required("USER_AUTH_URL", ""))
+		problems = append(problems, config.Required("USER_AUTH_URL", ""))
 	}
 	for _, address := range c.AuthURL {
-		problems = append(problems, checkURL("USER_AUTH_URL", address))
+		problems = append(problems, config.HTTPURL("USER_AUTH_URL", address))
 	}
 	if c.OTLPEndpoint != "" {
-		problems = append(problems, checkURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint))
+		problems = append(problems, config.HTTPURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint))
 	}
 	if strings.ContainsAny(c.NATS.Prefix, " *>\t\r\n") {
 		problems = append(problems, errors.New("NATS_PREFIX: must be the beginning of a subject, without wildcards and spaces"))
 	}
 	return errors.Join(problems...)
-}
-
-// required refuses an empty value.
-func required(name, value string) error {
-	if strings.TrimSpace(value) == "" {
-		return fmt.Errorf("%s: is needed and not set", name)
-	}
-	return nil
 }
 
 // hasScheme reports whether a URL begins with one of the schemes.
@@ -73,23 +63,6 @@ func hasScheme(address string, schemes ...string) bool {
 		}
 	}
 	return false
-}
-
-// checkAddr refuses what cannot be listened on.
-func checkAddr(name, addr string) error {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("%s: %q is not an address such as :8082 or 127.0.0.1:8082", name, addr)
-	}
-	return nil
-}
-
-// checkURL refuses what is not the URL of an HTTP server.
-func checkURL(name, address string) error {
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s: every element must be a URL such as http://auth-service:8081", name)
-	}
-	return nil
 }
 
 // keySetURLs gives the addresses of the issuer's key set.
