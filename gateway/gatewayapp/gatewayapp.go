@@ -63,6 +63,9 @@ func New(_ context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	}
 	cfg.complete()
 	a := &App{cfg: cfg, log: log.With("service", "gateway", "node", cfg.NodeID), health: new(httpx.Health), registry: prometheus.NewRegistry()}
+	if cfg.OTLPEndpoint != "" {
+		a.log.Warn("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version exports no traces")
+	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(a.registry)
 	for _, open := range []func() error{a.openTokens, a.openRevocations, a.openRoutes, a.listen} {

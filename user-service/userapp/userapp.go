@@ -59,6 +59,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{log: log, health: new(httpx.Health)}
+	if cfg.OTLPEndpoint != "" {
+		log.Warn("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version exports no traces")
+	}
 	if err := a.open(ctx, &cfg); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
