@@ -145,7 +145,8 @@ type world struct {
 	ctx      context.Context
 	recorder *history.Recorder
 	clients  *workload.Workload
-	settled  time.Duration // how long after healing all views equalled the database
+	lost     history.Window // of which the database has lost what was committed
+	settled  time.Duration  // how long after healing all views equalled the database
 }
 
 // newWorld makes clients for a system that runs.
@@ -230,7 +231,7 @@ func (w *world) run(body func(), without ...string) checker.Report {
 	w.clients.Sweep(w.ctx)
 	h, err := w.recorder.History()
 	w.must(err)
-	h.Nodes = len(w.URLs)
+	h.Nodes, h.Lost = len(w.URLs), w.lost
 	return w.judge(h, without)
 }
 

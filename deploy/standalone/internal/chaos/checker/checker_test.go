@@ -183,6 +183,25 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestCheck_what_a_database_has_lost(t *testing.T) {
+	h := &history.History{
+		Ops: []history.Op{
+			login(0, 10), op(history.Refresh, 150, 160, 200, refresh("r0", "r1", "t1")), op(history.Logout, 170, 180, 0),
+			op(history.Lock, 220, 230, 204), op(history.Call, 9000, 9010, 200, uses("t1")), op(history.Call, 9000, 9010, 200),
+		},
+		Windows: []history.Window{window(0, 10_000)}, Lost: window(100, 200),
+	}
+	// The token of the lost history is spared, the older one is not.
+	got := Check(h).Violations
+	if len(got) != 1 || got[0].Rule != "I1" || got[0].Op.Token != "t" {
+		t.Errorf("%v", got)
+	}
+	h.Ops[2].Status = 204 // a session that was ended stays dead, lost or not
+	if got := Check(h, "I10").Violations; len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestReport_counts_what_happened(t *testing.T) {
 	h := &history.History{
 		Ops: []history.Op{

@@ -33,10 +33,11 @@ type facts struct {
 	sessions  map[string]*session
 	tokens    map[string]token
 	userKills map[string][]*history.Op // and role changes
+	lost      history.Window
 }
 
 func gather(h *history.History) *facts {
-	f := &facts{sessions: map[string]*session{}, tokens: map[string]token{}, userKills: map[string][]*history.Op{}}
+	f := &facts{sessions: map[string]*session{}, tokens: map[string]token{}, userKills: map[string][]*history.Op{}, lost: h.Lost}
 	for i := range h.Ops {
 		o := &h.Ops[i]
 		if o.NewSession != "" && f.sessions[o.NewSession] == nil {
@@ -91,18 +92,30 @@ func (f *facts) sessionDead(id string) time.Duration {
 // dead gives the first moment at which the token was dead or stale for certain.
 func (f *facts) dead(id string) time.Duration {
 	t, known := f.tokens[id]
-	if !known {
+	s := f.sessions[t.session]
+	if !known || s == nil {
 		return never
 	}
-	dead := f.sessionDead(t.session)
-	if s := f.sessions[t.session]; s != nil {
-		for _, o := range f.userKills[s.user] {
-			if o.Acknowledged() && t.issued.End < o.Start {
-				dead = min(dead, o.End)
-			}
+	dead := never
+	for _, o := range s.kills {
+		if o.Acknowledged() {
+			dead = min(dead, o.End)
+		}
+	}
+	for _, o := range f.userKills[s.user] {
+		before := t.issued.End < o.Start || o.Kind.KillsUser() && s.login.End < o.Start
+		if o.Acknowledged() && before && !f.spared(o, t) {
+			dead = min(dead, o.End)
 		}
 	}
 	return dead
+}
+
+// spared tells whether an operation on a user need not kill a token, because
+// the token was issued in a history that the database has lost, with a version
+// of the user that the database gives out again.
+func (f *facts) spared(o *history.Op, t token) bool {
+	return f.lost.End > 0 && o.Start > f.lost.End && t.issued.End > f.lost.Start
 }
 
 // sessionDoubtful gives the first moment from which the session may be dead.

@@ -100,6 +100,9 @@ type History struct {
 	// fault; 0: never.
 	Settled time.Duration `json:"settled"`
 	Nodes   int           `json:"nodes"` // how many gateways there are
+	// Lost is the time of which the database has lost what was committed; its
+	// end is when it had.
+	Lost Window `json:"lost"`
 }
 
 // Write writes the history as lines of JSON, first the windows.
