@@ -1,7 +1,9 @@
 package sequencer
 
 import (
+	"flag"
 	"fmt"
+	"strconv"
 	"time"
 
 	"pgregory.net/rapid"
@@ -38,10 +40,19 @@ func script(kinds ...[]string) *rapid.Generator[[]op] {
 	one := rapid.Custom(func(t *rapid.T) op {
 		return op{rapid.SampledFrom(all).Draw(t, "kind"), rapid.IntRange(0, 31).Draw(t, "a"), rapid.IntRange(0, 31).Draw(t, "b"), rapid.IntRange(0, 31).Draw(t, "c")}
 	})
-	return rapid.SliceOfN(one, scriptLength, -1)
+	length := 50
+	if long() {
+		length = 100
+	}
+	return rapid.SliceOfN(one, length, -1)
 }
 
-const scriptLength = 100
+// long is true if more than rapid's usual number of checks was asked for.
+func long() bool {
+	checks := flag.Lookup("rapid.checks")
+	n, err := strconv.Atoi(checks.Value.String())
+	return err == nil && n > 100
+}
 
 // do has an op happen.
 func (w *world) do(o op) {
