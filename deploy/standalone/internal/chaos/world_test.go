@@ -269,17 +269,22 @@ func (w *world) settle() {
 	w.Helper()
 	began := time.Now()
 	w.must(w.Await(w.ctx))
+	ready := time.Since(began)
 	var last error
 	for deadline := began.Add(settleWithin); ; {
-		if last = w.equal(); last == nil {
+		err := w.equal()
+		if err == nil {
 			break
 		}
+		last = err
 		if time.Now().After(deadline) {
 			w.Fatalf("I12: the views do not equal the database %v after healing: %v", settleWithin, last)
 		}
 		w.wait(50 * time.Millisecond)
 	}
-	w.settled = time.Since(began)
+	if w.settled = time.Since(began); w.settled > 2*time.Second {
+		w.Logf("ready after %v; what took longest: %v", ready.Round(time.Millisecond), last)
+	}
 	w.recorder.Settled()
 }
 
