@@ -41,8 +41,8 @@ func TestMirror_F1_redis_gives_a_fresh_second_opinion(t *testing.T) {
 		ids, sessions := s.insert(1200) // more than one chunk
 		q.Committed(s.t.Context(), ids)
 		revoked, stranger := s.opinionOf(second, sessions[1100]), s.opinionOf(second, "another")
-		s.eventually("revoked", 5*time.Second, func() bool { return revoked() == revocation.Revoked })
-		s.eventually("nothing against another", 5*time.Second, func() bool { return stranger() == revocation.Good })
+		s.eventually("revoked", 15*time.Second, func() bool { return revoked() == revocation.Revoked })
+		s.eventually("nothing against another", 15*time.Second, func() bool { return stranger() == revocation.Good })
 	})
 }
 
@@ -52,7 +52,7 @@ func TestMirror_F19_an_emptied_redis_proves_nothing_and_is_filled_anew(t *testin
 		ids, sessions := s.insert(3)
 		q.Committed(s.t.Context(), ids)
 		revoked := s.opinionOf(second, sessions[2])
-		s.eventually("revoked", 5*time.Second, func() bool { return revoked() == revocation.Revoked })
+		s.eventually("revoked", 15*time.Second, func() bool { return revoked() == revocation.Revoked })
 		keys, err := s.redis.Keys(s.t.Context(), s.redisPrefix+":*").Result()
 		if err != nil || len(keys) < 4 {
 			s.t.Fatalf("%d keys, %v", len(keys), err)
@@ -60,7 +60,7 @@ func TestMirror_F19_an_emptied_redis_proves_nothing_and_is_filled_anew(t *testin
 		if err := s.redis.Del(s.t.Context(), keys...).Err(); err != nil {
 			s.t.Fatal(err)
 		}
-		s.eventually("revoked again", 5*time.Second, func() bool {
+		s.eventually("revoked again", 15*time.Second, func() bool {
 			verdict := revoked()
 			if verdict == revocation.Good {
 				s.t.Fatal("an emptied Redis has declared a revoked session good")
@@ -80,7 +80,7 @@ func TestMirror_user_versions_and_keys_are_there_too(t *testing.T) {
 			{Kind: contract.RevokeUserStale, Subject: user, MinVersion: 4, ExpiresAt: time.Now().Add(time.Hour)},
 			{Kind: contract.RevokeKey, KeyID: "k9", ExpiresAt: time.Now().Add(time.Hour)},
 		}
-		s.eventually("a head in redis", 5*time.Second, func() bool { return s.opinionOf(second, "x")() == revocation.Good })
+		s.eventually("a head in redis", 15*time.Second, func() bool { return s.opinionOf(second, "x")() == revocation.Good })
 		if err := q.mirror.write(s.t.Context(), contract.Batch{Epoch: 1, First: 1, Entries: entries}); err != nil {
 			s.t.Fatal(err)
 		}
