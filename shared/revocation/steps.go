@@ -80,8 +80,13 @@ func (s *Steps) Head(message []byte) Next {
 // that may help. What it held is missed by number, and repaired.
 func (s *Steps) rejected(what string, err error) Next {
 	s.Metrics.reject(Reason(err))
-	s.Log.Warn("revocation message refused", "message", what, "reason", Reason(err))
-	if errors.Is(err, ErrUnknownKey) && s.KeysStale != nil {
+	if !errors.Is(err, ErrUnknownKey) {
+		s.Log.Warn("revocation message refused", "message", what, "reason", Reason(err))
+		return LookForGap
+	}
+	// A node that has just started hears messages before it has the key set.
+	s.Log.Info("revocation message of an unknown key refused", "message", what)
+	if s.KeysStale != nil {
 		s.KeysStale()
 	}
 	return LookForGap
