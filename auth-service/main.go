@@ -1,4 +1,4 @@
-// The auth-service says who a caller is and whether that is still true. See
+// Command auth-service says who a caller is and whether that is still true. See
 // package authapp for its settings.
 package main
 

@@ -1,4 +1,4 @@
-// Gateway is the front door: it checks who is calling and whether that is
+// Command gateway is the front door: it checks who is calling and whether that is
 // still true, and hands the request to the service behind.
 package main
 

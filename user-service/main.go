@@ -1,4 +1,4 @@
-// User-service keeps profiles, and the list of users for administrators.
+// Command user-service keeps profiles, and the list of users for administrators.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Standalone is the whole system in one process: the three services on
+// Command standalone is the whole system in one process: the three services on
 // embedded parts, for development, tests and trying it out. It starts a broker,
 // a Redis, a mailbox and an example upstream on loopback ports, and gives the
 // services ordinary addresses: they do not know where they run. Nothing else

@@ -1,4 +1,4 @@
-// Devtools are what stands beside the three services on a development machine:
+// Command devtools is what stands beside the three services on a development machine:
 // a mailbox in place of a mail server, a service behind the gateway that
 // answers with the request it received, the route file for both, and the end of
 // the streams of a system that is no more.
