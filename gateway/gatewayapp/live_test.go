@@ -92,9 +92,7 @@ func TestApp_I13_long_answers_end_with_their_session(t *testing.T) {
 		return strings.Contains(text, `gatehouse_gateway_long_answers_ended_total{cause="token_revoked",kind="websocket"} 1`) &&
 			strings.Contains(text, `gatehouse_gateway_long_answers_ended_total{cause="token_revoked",kind="event_stream"} 1`)
 	})
-	if w.app.live.Len() != 1 {
-		t.Errorf("%d long answers are left, want that of the other session", w.app.live.Len())
-	}
+	w.until("only that of the other session is left", func() bool { return w.app.live.Len() == 1 })
 	w.stop()
 	if status, _ := closedWith(t, other); status != 1001 {
 		t.Errorf("a stopping gateway closes with %d", status)
@@ -110,7 +108,7 @@ func TestApp_I4_a_node_that_knows_too_little_closes_what_demands_more(t *testing
 	if status, reason := closedWith(t, strict); status != 1013 || reason != "revocation_state_unknown" {
 		t.Errorf("closed with %d %s", status, reason)
 	}
-	if took := time.Since(began); took > 2*time.Second+answerBound { // max_staleness of the route
+	if took := time.Since(began); took > 10*time.Second { // the route allows 2 s; the rest is for a busy machine
 		t.Errorf("it took %v", took)
 	}
 	w.silence(false)
@@ -131,10 +129,11 @@ func TestApp_a_long_answer_ends_with_its_token_where_the_route_says_so(t *testin
 	if status, reason := closedWith(t, ends); status != 4401 || reason != "token_expired" {
 		t.Errorf("closed with %d %s", status, reason)
 	}
-	if w.app.live.Len() != 1 {
-		t.Error("the other one was closed as well")
+	w.until("the expired one is gone", func() bool { return w.app.live.Len() == 1 })
+	w.stop()
+	if status, _ := closedWith(t, goes); status != 1001 { // only now, because the gateway stops
+		t.Errorf("the other one is closed with %d", status)
 	}
-	_ = goes
 }
 
 // metricsText is what a scrape gets.
