@@ -118,7 +118,6 @@ func TestApp_I4_a_node_that_knows_too_little_closes_what_demands_more(t *testing
 	}
 }
 
-
 func TestApp_a_long_answer_ends_with_its_token_where_the_route_says_so(t *testing.T) {
 	w := newWorld(t, nil)
 	w.answers(goesOn)
