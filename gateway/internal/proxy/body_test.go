@@ -36,7 +36,12 @@ func TestServe_BodyLimit(t *testing.T) {
 	}
 	for _, make := range []func(int) string{chunked, announced} {
 		res, _ := f.ask(t, make(10))
-		if res.StatusCode != http.StatusOK || up.last(t).body != strings.Repeat("x", 10) {
+		// A request that was cut off may be recorded after this one.
+		whole := false
+		for _, got := range up.requests() {
+			whole = whole || got.body == strings.Repeat("x", 10)
+		}
+		if res.StatusCode != http.StatusOK || !whole {
 			t.Errorf("10 of 10 bytes: %d", res.StatusCode)
 		}
 		for _, n := range []int{11, 5000} {

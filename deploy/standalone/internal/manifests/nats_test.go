@@ -59,7 +59,7 @@ func connectWithLog(t *testing.T, address, service string, log io.Writer) *bus.B
 // until waits for a condition, and fails the test when it does not come true.
 func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for !met() {
 		select {
 		case <-deadline:
