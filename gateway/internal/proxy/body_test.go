@@ -34,16 +34,20 @@ func TestServe_BodyLimit(t *testing.T) {
 	announced := func(n int) string {
 		return fmt.Sprintf("POST /a HTTP/1.1\r\nHost: gw\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", n, strings.Repeat("x", n))
 	}
-	for _, make := range []func(int) string{chunked, announced} {
-		res, _ := f.ask(t, make(10))
-		// A request that was cut off may be recorded after this one.
-		whole := false
+	for i, make := range []func(int) string{chunked, announced} {
+		// A path of its own: a request that was cut off may be recorded later.
+		path := fmt.Sprintf("/whole/%d", i)
+		res, _ := f.calls(func(c *Call) { c.MaxBody, c.Path = 10, path }).ask(t, make(10))
+		whole := 0
 		for _, got := range up.requests() {
-			whole = whole || got.body == strings.Repeat("x", 10)
+			if got.target == path && got.body == strings.Repeat("x", 10) {
+				whole++
+			}
 		}
-		if res.StatusCode != http.StatusOK || !whole {
-			t.Errorf("10 of 10 bytes: %d", res.StatusCode)
+		if res.StatusCode != http.StatusOK || whole != 1 {
+			t.Errorf("10 of 10 bytes: %d, and the upstream has %d such requests", res.StatusCode, whole)
 		}
+		f.calls(func(c *Call) { c.MaxBody = 10 })
 		for _, n := range []int{11, 5000} {
 			res, body := f.ask(t, make(n))
 			wantProblem(t, res, body, 413, fault.PayloadTooLarge)
