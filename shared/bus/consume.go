@@ -32,11 +32,12 @@ type Consumer struct {
 
 // Consume hands over the messages of a stream at least once and in order, from
 // the oldest on the first call and from where the durable consumer stopped on
-// later ones. Only a message that was on its way when a connection broke comes
-// again out of its turn, so handle must not be misled by an old one. It returns nil when ctx ends. It does not end for trouble with
-// the server: it makes its consumer again after a reconnect, a stall, or when
-// the stream was deleted and made anew, which delivers from the oldest again.
-// Processes with the same durable name share the messages.
+// later ones. Only a message that was on its way when a connection broke or a
+// consumer stopped comes again after AckWait, out of its turn, so handle must
+// not be misled by an old one. It returns nil when ctx ends. It does not end
+// for trouble with the server: it makes its consumer again after a reconnect, a
+// stall, or when the stream was deleted and made anew, which delivers from the
+// oldest again. Processes with the same durable name share the messages.
 //
 // An error of handle has the message tried again, before any later one, with
 // growing pauses; after MaxDeliver tries, or at once for an error marked with

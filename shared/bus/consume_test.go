@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -81,7 +83,10 @@ func consumesInOrder(t *testing.T, b *bus.Bus) {
 	store(t, b, numbers(211, 220)...)
 	consume(t, b, bus.Consumer{}, keep(&got))
 	eventually(t, "those of the time between", func() bool { return len(got.all()) >= 220 })
-	if all := got.all(); fmt.Sprint(all) != fmt.Sprint(numbers(1, 220)) {
+	all := got.all()
+	// One may have been on its way to the consumer that stopped; it comes late.
+	slices.SortFunc(all[210:], strings.Compare)
+	if fmt.Sprint(all) != fmt.Sprint(numbers(1, 220)) {
 		t.Errorf("got %v", all)
 	}
 }
@@ -154,10 +159,10 @@ func slowIsKeptAlive(t *testing.T, b *bus.Bus) {
 	accounts(t, b)
 	store(t, b, numbers(1, 70)...) // more than one batch
 	var got recorder
-	consume(t, b, bus.Consumer{AckWait: 300 * time.Millisecond}, func(_ context.Context, data []byte) error {
+	consume(t, b, bus.Consumer{AckWait: time.Second}, func(_ context.Context, data []byte) error {
 		got.add(string(data))
 		if string(data) == "1" {
-			return pause(t, time.Second)
+			return pause(t, 2500*time.Millisecond)
 		}
 		return nil
 	})
