@@ -49,9 +49,14 @@ func (p *pipeline) answerOrigin(q *request) error {
 	return nil
 }
 
-// noRoute answers a request that no route is for. OPTIONS is the gateway's to
-// answer (S-P10) wherever there is a path.
+// noRoute answers a request that no route is for. A path with parameters that
+// no route takes is refused as doubtful, whether or not there is a route for it
+// without them (S-P8). OPTIONS is the gateway's to answer (S-P10) wherever
+// there is a path.
 func (p *pipeline) noRoute(q *request, allow string) error {
+	if allow == "" && route.HasParameters(q.path) {
+		return fault.New(fault.Malformed, "The path has a parameter, which is not allowed here.")
+	}
 	if allow == "" {
 		return fault.New(fault.RouteNotFound, "There is no route for this path.")
 	}

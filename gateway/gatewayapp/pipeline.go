@@ -182,6 +182,8 @@ func (p *pipeline) forward(q *request) error {
 		Path: q.route.ForwardPath(q.path), Query: query, HasQuery: hasQuery,
 		Origin: q.origin, RequestID: httpx.RequestID(ctx), TraceParent: httpx.TraceParent(ctx),
 		Claims: q.claims, Token: q.token, KeepAuthorization: q.route.Auth == route.AuthNone,
+		WithholdAuthorization: q.route.WithholdAuthorization,
+		RequestHeaders:        &q.route.RequestHeaders, ResponseHeaders: &q.route.ResponseHeaders,
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
 		EndAtExpiry: q.route.EndAtExpiry,
 	}

@@ -56,10 +56,13 @@ func (x *exchange) prepare(res *http.Response) error {
 			delete(res.Header, name)
 		}
 	}
-	res.Header[contract.HeaderRequestID] = []string{x.call.RequestID}
 	if !x.proxy.issuer {
 		dropSetCookies(res.Header)
 	}
+	if x.call.ResponseHeaders != nil {
+		x.call.ResponseHeaders.Apply(res.Header)
+	}
+	res.Header[contract.HeaderRequestID] = []string{x.call.RequestID}
 	return nil
 }
 

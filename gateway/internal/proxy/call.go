@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/shared/contract"
 )
 
@@ -29,6 +30,14 @@ type Call struct {
 	// KeepAuthorization forwards the client's own Authorization: for routes
 	// where the gateway asks for no token and has no claim on that field.
 	KeepAuthorization bool
+	// WithholdAuthorization keeps every Authorization from the upstream, the
+	// caller's token included.
+	WithholdAuthorization bool
+
+	// RequestHeaders and ResponseHeaders are the route's changes to what the
+	// upstream gets and to what it answers; nil for none. What the gateway
+	// itself says is said after them.
+	RequestHeaders, ResponseHeaders *route.HeaderRules
 
 	WebSocket    bool          // whether the client may switch to the WebSocket protocol
 	MaxBody      int64         // bytes of the request's body; 0 is unlimited

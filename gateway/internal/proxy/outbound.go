@@ -9,6 +9,13 @@ import (
 
 // setIdentity tells the upstream who is calling.
 func (p *Proxy) setIdentity(h http.Header, call *Call) {
+	p.setCaller(h, call)
+	if call.WithholdAuthorization {
+		delete(h, "Authorization")
+	}
+}
+
+func (p *Proxy) setCaller(h http.Header, call *Call) {
 	if !call.KeepAuthorization || call.Claims != nil {
 		delete(h, "Authorization")
 	}

@@ -114,6 +114,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.Header.Del("Te") // and we forward none
 	dropForged(h)
 	dropCookies(h, p.issuer)
+	if call.RequestHeaders != nil {
+		call.RequestHeaders.Apply(h)
+	}
 	guardReplay(h)
 	p.setIdentity(h, call)
 	p.setPath(h, pr.In, call)

@@ -79,6 +79,9 @@ func TestAttack_PathSpellings(t *testing.T) {
 			if err != nil {
 				continue
 			}
+			if _, allow := table.Match("GET", "gate.example", got); route.HasParameters(got) && allow == "" && answer(table, "GET", "gate.example", got) == "404" {
+				continue // 400 as well, see the pipeline
+			}
 			accepted++
 			matched := answer(table, "GET", "gate.example", got)
 			for _, reading := range readings(t, got) {
@@ -114,6 +117,12 @@ func FuzzTable_Match(f *testing.F) {
 			t.Fatal(err)
 		}
 		matched := answer(table, "GET", "h", p)
+		if route.HasParameters(p) {
+			if matched != "404" {
+				t.Fatalf("%q goes to %s, which takes no parameters", p, matched)
+			}
+			return
+		}
 		if says := answer(table, "GET", "h", escapeAll(decoded)); says != matched {
 			t.Fatalf("%q goes to %s, and %q, which is what it says, to %s", p, matched, decoded, says)
 		}

@@ -25,6 +25,8 @@ func (d *Definition) check(c checker) pattern {
 	d.checkRewrite(c, p)
 	d.checkCaller(c)
 	d.checkLimit(c)
+	d.RequestHeaders = headerCheck{c, "request_headers", reservedInRequests}.check(d.RequestHeaders)
+	d.ResponseHeaders = headerCheck{c, "response_headers", reservedInResponses}.check(d.ResponseHeaders)
 	if d.WebSocket && !slices.Contains(d.Match.Methods, methodNames()[getIndex]) {
 		c.report("websocket", "an upgrade is a GET request, which the route does not allow")
 	}
@@ -201,7 +203,7 @@ func (d *UpstreamDefinition) checkHealth(c checker) {
 	health := *d.Health
 	if !c.written("health.path") {
 		c.report("health.path", "missing")
-	} else if health.Path == "" || health.Path[0] != '/' || doubtfulPath(health.Path) != "" {
+	} else if !isPlainPath(health.Path) {
 		c.report("health.path", "%q is not a path", health.Path)
 	}
 	c.duration("health.interval", health.Interval, 100*time.Millisecond, time.Hour)

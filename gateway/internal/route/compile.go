@@ -161,6 +161,7 @@ func (b *builder) finish() *Table {
 		for i, r := range l.routes {
 			if r != nil {
 				set |= 1 << i
+				l.parameters = l.parameters || r.PathParameters
 			}
 		}
 		l.allow = set.allow()

@@ -60,17 +60,26 @@ func TestTable_View(t *testing.T) {
 			with("timeout", func(d *route.Definition) { d.Timeout = 3e9 }),
 			with("websocket", func(d *route.Definition) { d.WebSocket = true }),
 			with("end_at_expiry", func(d *route.Definition) { d.EndAtExpiry = true }),
+			with("request_headers.set", func(d *route.Definition) {
+				d.RequestHeaders = route.HeaderRules{Set: []route.Field{{Name: "x-team", Value: "a secret"}}, Remove: []string{"x-debug"}}
+			}),
+			with("response_headers.remove", func(d *route.Definition) { d.ResponseHeaders.Remove = []string{"SERVER"} }),
+			with("path_parameters", func(d *route.Definition) { d.PathParameters = true }),
+			with("forward_authorization", func(d *route.Definition) { d.WithholdAuthorization = true }),
 			with("max_body", func(d *route.Definition) { d.MaxBody = 9 }),
 			with("match.host", func(d *route.Definition) { d.Match.Host = "SHOP.example." }),
 		))
 	want := []route.View{{
 		Name: "full", Host: "shop.example", Path: "/api/*", Methods: []string{"GET", "POST"}, Upstream: "own",
 		Rewrite: &route.RewriteView{StripPrefix: "/api"}, Auth: "required", Roles: []string{"admin"}, MaxStaleness: "2s",
-		RateLimit: &route.RateLimitView{Requests: 5, Per: "1m0s", By: "user"}, WebSocket: true, EndAtExpiry: true, MaxBody: 9,
+		RateLimit:       &route.RateLimitView{Requests: 5, Per: "1m0s", By: "user"},
+		RequestHeaders:  &route.HeaderRulesView{Set: []string{"X-Team"}, Remove: []string{"X-Debug"}},
+		ResponseHeaders: &route.HeaderRulesView{Set: []string{}, Remove: []string{"Server"}},
+		PathParameters:  true, WebSocket: true, EndAtExpiry: true, MaxBody: 9,
 		Timeout: "3s", BuiltIn: true, Source: "full.yaml:1:3",
 	}, {
 		Name: "plain", Path: "/plain", Methods: route.Methods(), Upstream: "service", Auth: "none", Roles: []string{},
-		MaxBody: 1 << 20, Source: "plain.yaml:1:3",
+		ForwardAuthorization: true, MaxBody: 1 << 20, Source: "plain.yaml:1:3",
 	}}
 	if diff := cmp.Diff(want, table.View()); diff != "" {
 		t.Error(diff)

@@ -1,19 +1,27 @@
 package route
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // doubtfulPath says in a sentence for the caller why a path could be read in
-// two ways, or "" if it has one reading. The path starts with a slash.
+// two ways, or "" if it has one reading but for its parameters. The path starts
+// with a slash.
+//
+// A segment's parameters begin at its first semicolon (RFC 3986 section 3.3).
+// Some servers take them off, others do not; so what remains without them has
+// to be a good segment as well, and they must not look like dots themselves.
 func doubtfulPath(path string) string {
-	start := 1 // of the segment
-	dots := true
+	start := 1 // of the segment, or of one of its parameters
+	dots, inParameter := true, false
 	for i := 1; i < len(path); {
 		switch c := path[i]; {
-		case c == '/':
-			if reason := doubtfulSegment(i-start, dots); reason != "" {
+		case c == '/' || c == ';':
+			if reason := doubtfulPart(i-start, dots, inParameter); reason != "" {
 				return reason
 			}
-			start, dots = i+1, true
+			start, dots, inParameter = i+1, true, c == ';'
 			i++
 		case c == '%':
 			size, reason := checkEscape(path[i:])
@@ -35,6 +43,31 @@ func doubtfulPath(path string) string {
 	return ""
 }
 
+// HasParameters reports whether a checked path holds parameters.
+func HasParameters(path string) bool { return strings.IndexByte(path, ';') >= 0 }
+
+// isPlainPath reports whether text is a path with one reading.
+func isPlainPath(text string) bool {
+	return strings.HasPrefix(text, "/") && doubtfulPath(text) == "" && !HasParameters(text)
+}
+
+// withoutParameters takes the parameters off every segment of a checked path.
+func withoutParameters(path string) string {
+	var b strings.Builder
+	b.Grow(len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == ';' {
+			end := strings.IndexByte(path[i:], '/')
+			if end < 0 {
+				break
+			}
+			i += end
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}
+
 const (
 	reasonEmpty  = "The path has an empty segment."
 	reasonDots   = "The path has a segment of dots."
@@ -43,16 +76,18 @@ const (
 	reasonHidden = "The path hides a separator in an escape."
 	reasonDouble = "The path is escaped twice."
 	reasonOctet  = "The path holds a character that must be escaped."
-	reasonParam  = "The path has a parameter."
 	reasonBack   = "The path holds a backslash."
 	reasonCtl    = "The path holds a control character."
 	reasonUTF8   = "The path's escapes are not valid UTF-8."
 	reasonLook   = "The path holds a character that some readers take for a separator."
 )
 
-// doubtfulSegment judges a segment that a slash follows.
-func doubtfulSegment(length int, dots bool) string {
+// doubtfulPart judges a segment or a parameter that a slash or a semicolon
+// follows.
+func doubtfulPart(length int, dots, isParameter bool) string {
 	switch {
+	case length == 0 && isParameter:
+		return ""
 	case length == 0:
 		return reasonEmpty
 	case dots:
@@ -63,8 +98,6 @@ func doubtfulSegment(length int, dots bool) string {
 
 func doubtfulByte(c byte) string {
 	switch {
-	case c == ';':
-		return reasonParam
 	case c == '\\':
 		return reasonBack
 	case c < ' ' || c == 0x7f:

@@ -75,6 +75,11 @@ type Route struct {
 	MaxStaleness  time.Duration
 	RateLimit     *RateLimit // nil for none
 
+	RequestHeaders        HeaderRules // for what the upstream gets
+	ResponseHeaders       HeaderRules // for the upstream's answers, not for the gateway's own
+	WithholdAuthorization bool        // the upstream gets no Authorization
+	PathParameters        bool        // the path may hold parameters (/a;b=c)
+
 	WebSocket   bool
 	EndAtExpiry bool // long answers end when the caller's token expires
 	MaxBody     int64

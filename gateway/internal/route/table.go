@@ -25,10 +25,31 @@ type Table struct {
 // Allow field (RFC 9110 section 10.2.1); this is also the answer to every
 // OPTIONS request, which the gateway answers itself. If the path is unknown,
 // both are zero.
+//
+// A path with parameters is known only where it leads with and without them,
+// and where the route takes them: servers differ on whether they count.
 func (t *Table) Match(method, host, path string) (r *Route, allow string) {
 	if path == AnyTarget {
 		return nil, t.allow
 	}
+	l := t.find(host, path)
+	if l == nil {
+		return nil, ""
+	}
+	if HasParameters(path) && (!l.parameters || l != t.find(host, withoutParameters(path))) {
+		return nil, ""
+	}
+	if i := methodIndex(method); i >= 0 && l.routes[i] != nil {
+		if HasParameters(path) && !l.routes[i].PathParameters {
+			return nil, ""
+		}
+		return l.routes[i], ""
+	}
+	return nil, l.allow
+}
+
+// find gives the leaf of a path on a host, or nil.
+func (t *Table) find(host, path string) *leaf {
 	l := t.builtIn.find(path)
 	if l == nil && len(t.hosts) > 0 {
 		l = t.hostTree(host).find(path)
@@ -36,13 +57,7 @@ func (t *Table) Match(method, host, path string) (r *Route, allow string) {
 	if l == nil {
 		l = t.anyHost.find(path)
 	}
-	if l == nil {
-		return nil, ""
-	}
-	if i := methodIndex(method); i >= 0 && l.routes[i] != nil {
-		return l.routes[i], ""
-	}
-	return nil, l.allow
+	return l
 }
 
 // Routes are the routes of the table, ordered by name. They must not be
@@ -126,8 +141,7 @@ func (r *Route) ForwardPath(path string) string {
 	return path
 }
 
-// publicMethods is the value of the Allow
-// field for the gateway as a whole.
+// publicMethods is the value of the Allow field for the gateway as a whole.
 func publicMethods(routes []*Route) string {
 	var set methodSet
 	for _, r := range routes {

@@ -26,7 +26,8 @@ const AnyTarget = "*"
 // cannot stand there itself, and for no separator of any kind; the escapes
 // together are valid UTF-8; no segment is empty, except a last one, or made of
 // dots. So decoding it once or twice, cleaning it, or parsing it again gives
-// the same segments.
+// the same segments, but for parameters (RFC 3986 section 3.3), which some
+// servers take off: see HasParameters and Table.Match.
 func CheckTarget(method, target, host string) (path string, err error) {
 	if len(target) > MaxTarget {
 		return "", fault.New(fault.URITooLong, "The request target is too long.")

@@ -15,6 +15,8 @@ type node struct {
 type leaf struct {
 	routes [methodCount]*Route
 	allow  string // the Allow field of the pattern
+
+	parameters bool // a route takes parameters in the path
 }
 
 // leafFor gives the place of a pattern, which it makes if need be.

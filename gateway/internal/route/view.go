@@ -2,23 +2,27 @@ package route
 
 // View is a route as administrators see it.
 type View struct {
-	Name          string         `json:"name"`
-	Host          string         `json:"host"`
-	Path          string         `json:"path"`
-	Methods       []string       `json:"methods"`
-	Upstream      string         `json:"upstream"`
-	Rewrite       *RewriteView   `json:"rewrite"`
-	Auth          Auth           `json:"auth"`
-	Roles         []string       `json:"roles"`
-	VerifiedEmail bool           `json:"verified_email"`
-	MaxStaleness  string         `json:"max_staleness"` // empty where no token is looked at
-	RateLimit     *RateLimitView `json:"rate_limit"`
-	WebSocket     bool           `json:"websocket"`
-	EndAtExpiry   bool           `json:"end_at_expiry"`
-	MaxBody       int64          `json:"max_body"`
-	Timeout       string         `json:"timeout"` // empty for the upstream's
-	BuiltIn       bool           `json:"built_in"`
-	Source        string         `json:"source"` // file:line:column
+	Name                 string           `json:"name"`
+	Host                 string           `json:"host"`
+	Path                 string           `json:"path"`
+	Methods              []string         `json:"methods"`
+	Upstream             string           `json:"upstream"`
+	Rewrite              *RewriteView     `json:"rewrite"`
+	Auth                 Auth             `json:"auth"`
+	Roles                []string         `json:"roles"`
+	VerifiedEmail        bool             `json:"verified_email"`
+	MaxStaleness         string           `json:"max_staleness"` // empty where no token is looked at
+	RateLimit            *RateLimitView   `json:"rate_limit"`
+	RequestHeaders       *HeaderRulesView `json:"request_headers"`
+	ResponseHeaders      *HeaderRulesView `json:"response_headers"`
+	ForwardAuthorization bool             `json:"forward_authorization"`
+	PathParameters       bool             `json:"path_parameters"`
+	WebSocket            bool             `json:"websocket"`
+	EndAtExpiry          bool             `json:"end_at_expiry"`
+	MaxBody              int64            `json:"max_body"`
+	Timeout              string           `json:"timeout"` // empty for the upstream's
+	BuiltIn              bool             `json:"built_in"`
+	Source               string           `json:"source"` // file:line:column
 }
 
 // RewriteView is a rewrite as administrators see it.
@@ -32,6 +36,13 @@ type RateLimitView struct {
 	Requests int     `json:"requests"`
 	Per      string  `json:"per"`
 	By       LimitBy `json:"by"`
+}
+
+// HeaderRulesView are header rules as administrators see them: by name alone,
+// as a value may be a credential for the upstream.
+type HeaderRulesView struct {
+	Set    []string `json:"set"`
+	Remove []string `json:"remove"`
 }
 
 // View gives the effective table, ordered by name, ready to be written as
@@ -48,6 +59,8 @@ func (r *Route) view() View {
 	v := View{
 		Name: r.Name, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods, Upstream: r.Upstream,
 		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail,
+		RequestHeaders: r.RequestHeaders.view(), ResponseHeaders: r.ResponseHeaders.view(),
+		ForwardAuthorization: !r.WithholdAuthorization, PathParameters: r.PathParameters,
 		WebSocket: r.WebSocket, EndAtExpiry: r.EndAtExpiry, MaxBody: r.MaxBody, BuiltIn: r.BuiltIn, Source: r.Source.String(),
 	}
 	if v.Roles == nil {
@@ -64,6 +77,17 @@ func (r *Route) view() View {
 	}
 	if l := r.RateLimit; l != nil {
 		v.RateLimit = &RateLimitView{Requests: l.Requests, Per: l.Per.String(), By: l.By}
+	}
+	return v
+}
+
+func (rules *HeaderRules) view() *HeaderRulesView {
+	if len(rules.Set) == 0 && len(rules.Remove) == 0 {
+		return nil
+	}
+	v := &HeaderRulesView{Set: []string{}, Remove: append([]string{}, rules.Remove...)}
+	for _, f := range rules.Set {
+		v.Set = append(v.Set, f.Name)
 	}
 	return v
 }

@@ -6,6 +6,22 @@ import (
 	"gatehouse.internal/gateway/internal/route"
 )
 
+// keys are those of a file.
+func (d *document) keys() keys {
+	var noRoute route.Definition
+	var noUpstream route.UpstreamDefinition
+	return keys{
+		"upstreams": key{
+			read:   d.upstreams,
+			schema: &schema{Type: "object", Additional: object(d.upstreamKeys(&noUpstream))},
+		}.about("Services behind the gateway, by name."),
+		"routes": key{
+			read:   d.routes,
+			schema: &schema{Type: "array", Items: object(d.routeKeys(&noRoute))},
+		}.about("Which requests go where, and on what terms. The most specific path decides alone."),
+	}
+}
+
 // routes reads the list of routes.
 func (d *document) routes(n *yaml.Node) string {
 	if n.Kind != yaml.SequenceNode {
@@ -20,29 +36,7 @@ func (d *document) routes(n *yaml.Node) string {
 func (d *document) route(n *yaml.Node) {
 	r := route.Definition{At: make(route.Places)}
 	r.Source, r.BuiltIn = d.position(n), d.builtIn
-	wrong := d.mapping(n, "", r.At, map[string]setter{
-		"name": text(&r.Name),
-		"match": d.inner("match.", r.At, map[string]setter{
-			"host":    text(&r.Match.Host),
-			"path":    text(&r.Match.Path),
-			"methods": d.list(&r.Match.Methods, r.At, "match.methods"),
-		}),
-		"upstream": text(&r.Upstream),
-		"rewrite": d.inner("rewrite.", r.At, map[string]setter{
-			"strip_prefix":   text(&r.Rewrite.StripPrefix),
-			"replace_prefix": text(&r.Rewrite.ReplacePrefix),
-		}),
-		"auth":           word(&r.Auth),
-		"roles":          d.list(&r.Roles, r.At, "roles"),
-		"verified_email": flag(&r.VerifiedEmail),
-		"max_staleness":  duration(&r.MaxStaleness),
-		"rate_limit":     d.rateLimit(&r),
-		"websocket":      flag(&r.WebSocket),
-		"end_at_expiry":  flag(&r.EndAtExpiry),
-		"max_body":       size(&r.MaxBody),
-		"timeout":        duration(&r.Timeout),
-	})
-	if wrong != "" {
+	if wrong := d.mapping(n, "", r.At, d.routeKeys(&r)); wrong != "" {
 		d.report(n, "a route is %s", wrong)
 		return
 	}
@@ -51,28 +45,26 @@ func (d *document) route(n *yaml.Node) {
 
 // inner reads a mapping inside another. If it is none, its fields count as
 // reported.
-func (d *document) inner(prefix string, places route.Places, known map[string]setter) setter {
-	return func(n *yaml.Node) string {
+func (d *document) inner(prefix string, places route.Places, known keys) key {
+	return key{schema: object(known), read: func(n *yaml.Node) string {
 		wrong := d.mapping(n, prefix, places, known)
 		if wrong != "" {
-			for key := range known {
-				places[prefix+key] = route.Place{Position: d.position(n), Broken: true}
+			for name := range known {
+				places[prefix+name] = route.Place{Position: d.position(n), Broken: true}
 			}
 		}
 		return wrong
-	}
+	}}
 }
 
-func (d *document) rateLimit(r *route.Definition) setter {
-	return func(n *yaml.Node) string {
-		var l route.RateLimit
-		r.RateLimit = &l
-		return d.inner("rate_limit.", r.At, map[string]setter{
-			"requests": number(&l.Requests),
-			"per":      duration(&l.Per),
-			"by":       word(&l.By),
-		})(n)
+// given notes that a mapping is there, before it is read.
+func given[T any](k key, into **T, value *T) key {
+	read := k.read
+	k.read = func(n *yaml.Node) string {
+		*into = value
+		return read(n)
 	}
+	return k
 }
 
 // upstreams reads the mapping of names to upstreams.
@@ -86,30 +78,13 @@ func (d *document) upstreams(n *yaml.Node) string {
 	return ""
 }
 
-func (d *document) upstream(key, n *yaml.Node) {
-	u := route.UpstreamDefinition{At: route.Places{"name": {Position: d.position(key)}}, BuiltIn: d.builtIn}
-	u.Name, u.Source = key.Value, d.position(key)
-	wrong := d.mapping(n, "", u.At, map[string]setter{
-		"targets": d.list(&u.Targets, u.At, "targets"),
-		"balance": text(&u.Balance),
-		"health":  d.health(&u),
-		"timeout": duration(&u.Timeout),
-	})
-	if wrong != "" {
+func (d *document) upstream(name, n *yaml.Node) {
+	u := route.UpstreamDefinition{At: route.Places{"name": {Position: d.position(name)}}, BuiltIn: d.builtIn}
+	u.Name, u.Source = name.Value, d.position(name)
+	if wrong := d.mapping(n, "", u.At, d.upstreamKeys(&u)); wrong != "" {
 		d.report(n, "an upstream is %s", wrong)
 		u.At["targets"] = route.Place{Position: d.position(n), Broken: true}
 	}
 	// A broken upstream is known all the same: its routes are no problem.
 	d.definitions.Upstreams = append(d.definitions.Upstreams, u)
-}
-
-func (d *document) health(u *route.UpstreamDefinition) setter {
-	return func(n *yaml.Node) string {
-		var h route.Health
-		u.Health = &h
-		return d.inner("health.", u.At, map[string]setter{
-			"path":     text(&h.Path),
-			"interval": duration(&h.Interval),
-		})(n)
-	}
 }

@@ -49,10 +49,7 @@ func (d *document) parse(content []byte) {
 		d.nothing()
 		return
 	}
-	wrong := d.mapping(body, "", make(route.Places), map[string]setter{
-		"upstreams": d.upstreams,
-		"routes":    d.routes,
-	})
+	wrong := d.mapping(body, "", make(route.Places), d.keys())
 	if wrong != "" {
 		d.report(body, "%s", wrong)
 	}
@@ -110,7 +107,7 @@ func (d *document) report(n *yaml.Node, format string, args ...any) {
 // mapping reads a mapping with the known keys, and notes in places where each
 // value is, under its name with the prefix. It says what is wrong if the node
 // is no mapping.
-func (d *document) mapping(n *yaml.Node, prefix string, places route.Places, known map[string]setter) string {
+func (d *document) mapping(n *yaml.Node, prefix string, places route.Places, known keys) string {
 	if n.Kind != yaml.MappingNode {
 		return "not a mapping of keys to values"
 	}
@@ -118,7 +115,7 @@ func (d *document) mapping(n *yaml.Node, prefix string, places route.Places, kno
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		field := prefix + key.Value
-		set, isKnown := known[key.Value]
+		k, isKnown := known[key.Value]
 		if key.Kind != yaml.ScalarNode || !isKnown {
 			d.report(key, "%s: unknown key", field)
 			continue
@@ -128,7 +125,7 @@ func (d *document) mapping(n *yaml.Node, prefix string, places route.Places, kno
 			continue
 		}
 		seen[key.Value] = key.Line
-		if wrong := set(value); wrong != "" {
+		if wrong := k.read(value); wrong != "" {
 			d.report(value, "%s: %s", field, wrong)
 			places[field] = route.Place{Position: d.position(value), Broken: true}
 		} else if _, noted := places[field]; !noted {

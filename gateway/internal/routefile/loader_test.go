@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/gateway/internal/routefile"
@@ -61,6 +62,10 @@ routes:
     websocket: false               # upgrades only where allowed; closed (4401) when the session is revoked
     end_at_expiry: true            # what is still open then ends with the token
     max_body: 1MiB
+    request_headers: { set: { x-team: orders }, remove: [X-Debug] }
+    response_headers: { remove: [server] }
+    forward_authorization: false
+    path_parameters: true
 `
 
 func TestOpen_TheExampleOfTheContract(t *testing.T) {
@@ -78,9 +83,11 @@ func TestOpen_TheExampleOfTheContract(t *testing.T) {
 		Name: "orders", Match: route.Match{Path: "/api/orders/*", Methods: []string{"GET", "POST"}}, Upstream: "orders",
 		Rewrite: route.Rewrite{StripPrefix: "/api"}, Auth: route.AuthRequired, Roles: []string{"user", "admin"}, VerifiedEmail: true,
 		MaxStaleness: 2 * time.Second, RateLimit: &route.RateLimit{Requests: 100, Per: time.Minute, By: route.LimitByUser},
+		RequestHeaders:  route.HeaderRules{Set: []route.Field{{Name: "X-Team", Value: "orders"}}, Remove: []string{"X-Debug"}},
+		ResponseHeaders: route.HeaderRules{Remove: []string{"Server"}}, WithholdAuthorization: true, PathParameters: true,
 		EndAtExpiry: true, MaxBody: 1 << 20, Source: route.Position{File: filepath.Join(dir, "orders.yaml"), Line: 9, Column: 5},
 	}
-	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "strip" }, cmp.Ignore())); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(route.Route{})); diff != "" {
 		t.Error(diff)
 	}
 	for _, u := range l.Table().Upstreams() {
