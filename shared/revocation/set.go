@@ -106,12 +106,18 @@ func (s *Set) Check(c *contract.Claims) Verdict {
 
 func (f floor) verdict(version uint64) Verdict {
 	switch {
-	case version < uint64(f.revoked):
+	case below(version, f.revoked):
 		return Revoked
-	case version < uint64(f.stale):
+	case below(version, f.stale):
 		return Stale
 	}
 	return Good
+}
+
+// below tells whether a version is under a floor. A floor for which 32 bits are
+// too few stands at their end, and every version counts as below it.
+func below(version uint64, floor uint32) bool {
+	return version < uint64(floor) || floor == math.MaxUint32
 }
 
 func (s *Set) hasID(id contract.SubjectID) bool {

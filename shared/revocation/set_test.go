@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -48,6 +47,27 @@ func TestSet_Check(t *testing.T) {
 				t.Errorf("verdict %d, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+func TestSet_I1_a_version_that_has_no_room_refuses_every_token(t *testing.T) {
+	for _, c := range []struct {
+		kind contract.RevocationKind
+		min  uint64
+		want Verdict
+	}{
+		{contract.RevokeUser, 1<<32 - 2, Good},
+		{contract.RevokeUser, 1<<32 - 1, Revoked},
+		{contract.RevokeUser, 1<<32 + 1, Revoked},
+		{contract.RevokeUserStale, 1 << 40, Stale},
+	} {
+		s := NewSet()
+		s.Add(&contract.Entry{Kind: c.kind, Subject: id(3), MinVersion: c.min, ExpiresAt: start})
+		for _, version := range []uint64{1<<32 - 1, 1 << 32, 1<<40 - 1} {
+			if got := s.Check(claims(1, 2, 3, version)); got != c.want {
+				t.Errorf("version %d after kind %d with %d: verdict %d, want %d", version, c.kind, c.min, got, c.want)
+			}
+		}
 	}
 }
 
@@ -139,49 +159,4 @@ func TestSet_F32_looking_up_allocates_nothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { s.Check(c) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
-}
-
-func randomID(r *rand.Rand) contract.SubjectID {
-	var out contract.SubjectID
-	for i := range out {
-		out[i] = byte(r.Uint32())
-	}
-	return out
-}
-
-// BenchmarkSet_Check looks up jti, sid, user version and key in a view of a
-// million entries, beside one look-up in a plain map of that size.
-func BenchmarkSet_Check(b *testing.B) {
-	const size = 1_000_000
-	r := rand.New(rand.NewPCG(1, 2))
-	s := NewSet()
-	plain := make(map[contract.SubjectID]uint32, size)
-	probes := make([]*contract.Claims, 4096)
-	for n := range size {
-		e := contract.Entry{Kind: contract.RevokeSession, Subject: randomID(r), ExpiresAt: start}
-		if n%10 == 0 {
-			e.Kind, e.MinVersion = contract.RevokeUser, 2
-		}
-		s.Add(&e)
-		plain[e.Subject] = 1
-		if n < len(probes) {
-			probes[n] = &contract.Claims{Refs: contract.Refs{Token: randomID(r), Session: randomID(r), User: randomID(r)}, KeyID: "k1", Version: 3}
-		}
-	}
-	b.Run("view, four look-ups", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if s.Check(probes[i%len(probes)]) != Good {
-				b.Fatal("a token that nobody revoked is refused")
-			}
-		}
-	})
-	b.Run("plain map, one look-up", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if _, found := plain[probes[i%len(probes)].Refs.Session]; found {
-				b.Fatal("found what is not there")
-			}
-		}
-	})
 }
