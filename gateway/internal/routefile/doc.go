@@ -1,5 +1,5 @@
-// Package routefile reads the route files: YAML, one file or a folder of
-// files (one per team), together with the routes that come with the gateway.
+// Package routefile reads the route files: YAML, a file or a folder per team,
+// together with the routes that come with the gateway.
 //
 // It promises that every problem in all files is reported at once with file,
 // line and column; that a set of files with any problem never replaces a good

@@ -265,6 +265,38 @@ func TestOpen_Paths(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a folder per team, one of them behind a link", func(t *testing.T) {
+		dir, other := t.TempDir(), folder(t, map[string]string{"two.yaml": two})
+		for _, inner := range []string{"a/b", ".git"} {
+			if err := os.MkdirAll(filepath.Join(dir, inner), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, filepath.Join(dir, "a/b/one.yaml"), one)
+		write(t, filepath.Join(dir, ".git/x.yaml"), broken)
+		if err := os.Symlink(other, filepath.Join(dir, "linked")); err != nil {
+			t.Fatal(err)
+		}
+		l, err := routefile.Open(routefile.Config{Paths: []string{dir, filepath.Join(dir, "a") + "/./b"}, Settings: settings()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/one", "/two"} {
+			if r, _ := l.Table().Match("GET", "h", path); r == nil {
+				t.Errorf("%s is missing", path)
+			}
+		}
+	})
+	t.Run("a ring of links ends", func(t *testing.T) {
+		dir := folder(t, map[string]string{"a.yaml": one})
+		if err := os.Symlink(dir, filepath.Join(dir, "ring")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings()})
+		if err == nil || !strings.Contains(err.Error(), "nested deeper than 4") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("several paths, one of them twice", func(t *testing.T) {
 		dir, other := folder(t, map[string]string{"b.yaml": one}), folder(t, map[string]string{"any-name": two})
 		if _, err := routefile.Open(routefile.Config{Paths: []string{filepath.Join(other, "any-name"), dir, dir}, Settings: settings()}); err != nil {

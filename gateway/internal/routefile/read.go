@@ -19,6 +19,7 @@ import (
 const (
 	maxFileSize = 4 << 20
 	maxFiles    = 1000
+	maxDepth    = 4 // of folders in folders; also ends a ring of links
 )
 
 // file is a route file as it was found.
@@ -31,28 +32,35 @@ type file struct {
 // sources are all route files at one moment.
 type sources []file
 
-// readAll reads the files that the paths name. What cannot be read is part of
-// the answer.
+// readAll reads the files that the paths name, each once. What cannot be read
+// is part of the answer.
 func readAll(paths []string) sources {
 	var all sources
+	known := make(map[string]bool)
 	for _, path := range paths {
-		names, err := filesOf(path)
+		names, err := filesOf(path, maxDepth)
 		if err != nil {
 			all = append(all, file{name: path, err: err})
 			continue
 		}
+		if len(names) > maxFiles {
+			all = append(all, file{name: path, err: fmt.Errorf("more than %d files", maxFiles)})
+			continue
+		}
 		for _, name := range names {
-			content, err := readFile(name)
-			all = append(all, file{name: name, content: content, err: err})
+			if !known[name] {
+				known[name] = true
+				content, err := readFile(name)
+				all = append(all, file{name: name, content: content, err: err})
+			}
 		}
 	}
 	return all
 }
 
-// filesOf gives the path itself, or the route files in the folder that it is,
-// by name. Hidden files are no route files: editors and Kubernetes keep theirs
-// there.
-func filesOf(path string) ([]string, error) {
+// filesOf gives the path itself, or the route files in the folder that it is
+// and in the folders there, by name.
+func filesOf(path string, depth int) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, plain(err)
@@ -66,15 +74,44 @@ func filesOf(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		extension := filepath.Ext(e.Name())
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && (extension == ".yaml" || extension == ".yml") {
-			names = append(names, filepath.Join(path, e.Name()))
+		inner := filepath.Join(path, e.Name())
+		switch {
+		case isHidden(e.Name()):
+		case isFolder(inner, e):
+			if depth == 0 {
+				return nil, fmt.Errorf("%s: folders are nested deeper than %d", inner, maxDepth)
+			}
+			more, err := filesOf(inner, depth-1)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, more...)
+		case isRouteFile(e.Name()):
+			names = append(names, inner)
+		}
+		if len(names) > maxFiles {
+			return names, nil // readAll reports it
 		}
 	}
-	if len(names) > maxFiles {
-		return nil, fmt.Errorf("more than %d files", maxFiles)
-	}
 	return names, nil
+}
+
+// isHidden reports whether a name is none of the operator's: editors and
+// Kubernetes keep theirs there.
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+func isRouteFile(name string) bool {
+	extension := filepath.Ext(name)
+	return extension == ".yaml" || extension == ".yml"
+}
+
+// isFolder follows a link, as a team's folder may be one.
+func isFolder(path string, e os.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func readFile(name string) (content []byte, err error) {
@@ -137,7 +174,10 @@ func (s sources) compile(settings Settings) (*route.Table, error) {
 
 // distinct removes a path that is named twice.
 func distinct(paths []string) []string {
-	kept := slices.Clone(paths)
+	kept := make([]string, len(paths))
+	for i, path := range paths {
+		kept[i] = filepath.Clean(path)
+	}
 	slices.SortStableFunc(kept, cmp.Compare)
 	return slices.Compact(kept)
 }

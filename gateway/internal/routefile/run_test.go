@@ -136,6 +136,32 @@ func TestLoader_Run(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("a folder of a team that comes later", func(t *testing.T) {
+		dir := t.TempDir()
+		l, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings(), Quiet: 5 * time.Millisecond, Poll: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		team := filepath.Join(dir, "team")
+		if err := os.Mkdir(team, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/one", "/two"} {
+			write(t, filepath.Join(team, "r.yaml"), routesOf(path))
+			until(t, "a file in it is served", func() bool { return serves(l, path) })
+		}
+		if err := os.RemoveAll(team); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a folder that is gone takes its routes along", func() bool { return !serves(l, "/two") })
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("nothing to watch", func(t *testing.T) {
 		l, err := routefile.Open(routefile.Config{Settings: settings()})
 		if err != nil {

@@ -100,12 +100,32 @@ func (l *Loader) look() (settled bool) {
 // the polling.
 func (l *Loader) watchFolders(watcher *fsnotify.Watcher) {
 	for _, path := range l.config.Paths {
-		folder := path
-		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			folder = filepath.Dir(path)
-		}
-		if err := watcher.Add(folder); err != nil {
-			l.config.Log.Debug("route files: watch a folder", "folder", folder, "error", err.Error())
+		for _, folder := range foldersOf(path, maxDepth) {
+			if err := watcher.Add(folder); err != nil {
+				l.config.Log.Debug("route files: watch a folder", "folder", folder, "error", err.Error())
+			}
 		}
 	}
+}
+
+// foldersOf gives the folders in which a change can be one of the path's: the
+// one that holds a file, or a folder and those in it.
+func foldersOf(path string, depth int) []string {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{filepath.Dir(path)}
+	}
+	all := []string{path}
+	entries, err := os.ReadDir(path)
+	if err != nil || depth == 0 {
+		return all
+	}
+	for _, e := range entries {
+		if inner := filepath.Join(path, e.Name()); !isHidden(e.Name()) && isFolder(inner, e) {
+			all = append(all, foldersOf(inner, depth-1)...)
+		}
+		if len(all) > maxFiles {
+			return all[:maxFiles]
+		}
+	}
+	return all
 }
