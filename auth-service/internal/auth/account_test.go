@@ -64,18 +64,19 @@ func TestLogoutAll_endsEverySession(t *testing.T) {
 func TestRevocations_outliveTheTokensTheyKill(t *testing.T) {
 	h := onSQLite(t)
 	first := h.newUser("ada@example.com")
-	until := h.with(first).Claims.ExpiresAt.Add(5*time.Minute + 30*time.Second)
+	claims := h.with(first).Claims
+	until := claims.ExpiresAt.Add(5*time.Minute + 30*time.Second)
 	if err := h.LogoutAll(t.Context(), h.with(first)); err != nil {
 		t.Fatal(err)
 	}
 	var row struct {
 		ExpiresAt  int64  `db:"expires_at"`
 		Kind       int    `db:"kind"`
-		MinVersion int    `db:"min_version"`
+		MinVersion uint64 `db:"min_version"`
 		Cause      string `db:"cause"`
 	}
 	err := h.db.GetContext(t.Context(), &row, `SELECT expires_at, kind, min_version, cause FROM revocations`)
-	if err != nil || row.ExpiresAt != until.UnixMicro() || row.Kind != 3 || row.MinVersion != 2 || row.Cause != "logout_all" {
+	if err != nil || row.ExpiresAt != until.UnixMicro() || row.Kind != 3 || row.MinVersion != claims.Version+1 || row.Cause != "logout_all" {
 		t.Errorf("the entry is %+v (%v), want it to expire at %d", row, err, until.UnixMicro())
 	}
 }

@@ -16,12 +16,17 @@ type User struct {
 	PasswordHash  string   // PHC string
 	FirstName     string
 	LastName      string
-	Version       uint64 // of tokens: raised by whatever makes older tokens bad
+	Version       uint64 // the lowest of tokens that are good: raised by whatever makes older tokens bad
+	LeastVersion  uint64 // what tokens made now have at least; the Store says so and keeps it for no user
 	Revision      int64  // of the account: raised by every change that others are told of
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	LastLoginAt   time.Time // zero if never
 }
+
+// tokenVersion is the version of tokens that are made now. It is above any that
+// a history of the database may have given out which the database has lost.
+func (u *User) tokenVersion() uint64 { return max(u.Version, u.LeastVersion) }
 
 // Session is one sign-in of a user on one device. Refresh holds the SHA-256 of
 // the newest refresh token, whose number is Generation, and Retired that of the

@@ -57,7 +57,7 @@ func (w *work) raise(ctx context.Context, u *User, kind contract.RevocationKind,
 	if err != nil {
 		return fmt.Errorf("find the user's last token: %w", err)
 	}
-	u.Version++
+	u.Version = u.tokenVersion() + 1
 	return w.revocation(ctx, Revocation{Kind: kind, Subject: u.ID, MinVersion: u.Version, Cause: cause}, last)
 }
 

@@ -24,7 +24,9 @@ type Store interface {
 // Reader reads what is committed, and inside a transaction also what the
 // transaction itself wrote.
 type Reader interface {
-	// User returns the user with the id.
+	// User returns the user with the id. Its LeastVersion is never below that of
+	// any read before, and above every version that may have been given out for
+	// tokens by a history which the database has lost.
 	User(ctx context.Context, id string) (User, error)
 	// UserByEmail returns the user with the lower-cased address.
 	UserByEmail(ctx context.Context, email string) (User, error)
@@ -40,6 +42,9 @@ type Reader interface {
 	// TokenRevoked reports whether the access token with this id was revoked by
 	// itself.
 	TokenRevoked(ctx context.Context, tokenID string) (bool, error)
+	// Revocations returns the ids of revocations of a user, session or token that
+	// are in the log and matter still, newest first.
+	Revocations(ctx context.Context, q RevocationQuery) ([]string, error)
 	// HasAdministrator reports whether any account has the role admin.
 	HasAdministrator(ctx context.Context) (bool, error)
 	// Audit returns events newest first.
@@ -52,6 +57,13 @@ type LiveQuery struct {
 	At     time.Time
 	After  string // id of the last session of the page before
 	Limit  int
+}
+
+// RevocationQuery selects revocations of a subject that have not expired.
+type RevocationQuery struct {
+	Subject string
+	At      time.Time
+	Limit   int
 }
 
 // AuditFilter selects audit events; zero fields select everything. Before is

@@ -21,16 +21,10 @@ type sqlLog struct {
 	incarnation string // an SQL expression
 }
 
-// newSQLLog returns the log in db. What tells one incarnation of a PostgreSQL
-// from the next is when its server started, and which table it has: a server
-// that keeps running loses nothing. A SQLite file tells nothing; that it was
-// put back is found only by what others hold.
+// newSQLLog returns the log in db. That a SQLite file may have been put back
+// from a copy is written down by whoever opens it.
 func newSQLLog(db *sqldb.DB) sqlLog {
-	incarnation := `''`
-	if db.Dialect() == sqldb.Postgres {
-		incarnation = `(EXTRACT(EPOCH FROM pg_postmaster_start_time())::TEXT || '/' || 'revocation_state'::REGCLASS::OID::TEXT)`
-	}
-	return sqlLog{db, incarnation}
+	return sqlLog{db, db.Incarnation("revocation_state")}
 }
 
 // state is what one look into the database has shown.
@@ -91,10 +85,11 @@ const numberRows = `UPDATE revocations SET number = CAST($1 AS BIGINT) + n.k
 		revocations.min_version, revocations.expires_at, revocations.created_at`
 
 // epochStep bounds by how much an epoch grows. The step is random, so that two
-// histories that part never name an epoch alike.
-const epochStep = 1 << 31
+// histories that part never name an epoch alike, and not below the span that
+// the versions of tokens need.
+const epochStep = 2 * contract.EpochSpan
 
-func newEpochStep() int64 { return 1 + rand.Int64N(epochStep) }
+func newEpochStep() int64 { return contract.EpochSpan + rand.Int64N(epochStep-contract.EpochSpan) }
 
 // number gives committed rows the next numbers, at most a batch of them, and
 // returns them in order with the state after it. The first statement locks the

@@ -81,23 +81,27 @@ func TestMirror_user_versions_and_keys_are_there_too(t *testing.T) {
 			{Kind: contract.RevokeKey, KeyID: "k9", ExpiresAt: time.Now().Add(time.Hour)},
 		}
 		s.eventually("a head in redis", 15*time.Second, func() bool { return s.opinionOf(second, "x")() == revocation.Good })
-		if err := q.mirror.write(s.t.Context(), contract.Batch{Epoch: 1, First: 1, Entries: entries}); err != nil {
+		at, err := q.log.look(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if err := q.mirror.write(s.t.Context(), contract.Batch{Epoch: at.Epoch, First: 1, Entries: entries}); err != nil {
 			s.t.Fatal(err)
 		}
 		for version, want := range map[uint64]revocation.Verdict{2: revocation.Revoked, 3: revocation.Stale, 4: revocation.Good} {
-			opinion, err := second.Ask(s.t.Context(), &contract.Claims{Refs: contract.Refs{User: user}, Version: version}, 1)
+			opinion, err := second.Ask(s.t.Context(), &contract.Claims{Refs: contract.Refs{User: user}, Version: version}, at.Epoch)
 			if err != nil || opinion.Verdict != want {
 				s.t.Errorf("version %d: %+v, %v, want verdict %d", version, opinion, err, want)
 			}
 		}
-		if opinion, err := second.Ask(s.t.Context(), &contract.Claims{KeyID: "k9"}, 1); err != nil || opinion.Verdict != revocation.Revoked {
+		if opinion, err := second.Ask(s.t.Context(), &contract.Claims{KeyID: "k9"}, at.Epoch); err != nil || opinion.Verdict != revocation.Revoked {
 			s.t.Errorf("a revoked key: %+v, %v", opinion, err)
 		}
 		ttl, err := s.redis.PTTL(s.t.Context(), q.mirror.keys.User(user)).Result()
 		if err != nil || ttl < 50*time.Minute || ttl > time.Hour+time.Second {
 			s.t.Errorf("the user's entry lives for %v (%v), want an hour", ttl, err)
 		}
-		if err := q.mirror.write(s.t.Context(), contract.Batch{Epoch: 1, First: 9, Entries: entries}); err == nil {
+		if err := q.mirror.write(s.t.Context(), contract.Batch{Epoch: at.Epoch, First: 9, Entries: entries}); err == nil {
 			s.t.Error("a batch was written that does not follow what is there")
 		}
 	})

@@ -62,7 +62,7 @@ func (l *memoryLog) restore(b memoryState, hidden bool) {
 // enter opens an epoch above seen. No two histories name one alike.
 func (l *memoryLog) enter(seen uint64) {
 	l.epochs++
-	step := 1 + l.epochs*2654435761%epochStep
+	step := contract.EpochSpan + l.epochs*2654435761%contract.EpochSpan
 	l.state.Epoch, l.state.Published, l.owner = seen+step, 0, l.incarnation
 }
 

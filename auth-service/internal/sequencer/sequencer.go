@@ -67,11 +67,12 @@ type Sequencer struct {
 	mu      sync.Mutex
 	waiting waiters
 
-	rival     atomic.Int64 // Unix nanoseconds when an older replica's head was last heard
-	lastRound atomic.Int64 // Unix nanoseconds of the last whole round, of this or an older replica
-	flights   chan flight  // batches on their way into the stream
-	forced    atomic.Bool  // a round is wanted although an older replica is active
-	headOwed  bool         // these are the round's own
+	rival     atomic.Int64  // Unix nanoseconds when an older replica's head was last heard
+	lastRound atomic.Int64  // Unix nanoseconds of the last whole round, of this or an older replica
+	flights   chan flight   // batches on their way into the stream
+	doubt     chan struct{} // the database may have lost what others hold
+	forced    atomic.Bool   // a round is wanted although an older replica is active
+	headOwed  bool          // these are the round's own
 	lastHead  time.Time
 	lastPrune time.Time
 	lastTry   time.Time
@@ -90,7 +91,7 @@ func New(cfg Config) (*Sequencer, error) {
 func assemble(cfg Config, id string, log revocationLog, r road) *Sequencer {
 	s := &Sequencer{
 		Config: cfg, id: id, log: log, road: r, wake: make(chan struct{}, 1),
-		flights: make(chan flight, maxFlights), Presence: NewPresence(cfg.Now, cfg.Log),
+		flights: make(chan flight, maxFlights), doubt: make(chan struct{}, 1), Presence: NewPresence(cfg.Now, cfg.Log),
 	}
 	s.Presence.arrived = s.poke
 	s.metrics = newMetrics(cfg.Registry, s)
@@ -209,7 +210,8 @@ func (s *Sequencer) drain(ctx context.Context, asked waiters) (state, error) {
 		}
 		if current.Moved {
 			s.metrics.moves.Inc()
-			s.Log.Warn("the database was started anew, and may have lost revocations that others hold; a new epoch is open", "epoch", current.Epoch)
+			s.Log.Info("the database was started anew, and may have lost revocations that others hold; a new epoch is open", "epoch", current.Epoch)
+			s.compare()
 		}
 		if len(rows) > 0 {
 			if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {

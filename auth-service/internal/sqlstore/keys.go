@@ -64,7 +64,7 @@ func (r reader) Keys(ctx context.Context) ([]Key, error) {
 // conflict. An error of decide is returned and nothing is stored.
 func (s *Store) SaveKeys(ctx context.Context, decide func(existing []Key) (changed []Key, err error)) error {
 	err := sqldb.InTx(ctx, s.db, func(ctx context.Context, x *sqlx.Tx) error {
-		t := &tx{reader: reader{q: x}, tx: x, forUpdate: s.forUpdate()}
+		t := s.within(x)
 		if err := t.lockName(ctx, "signing_keys"); err != nil {
 			return err
 		}

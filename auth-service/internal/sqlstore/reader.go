@@ -17,7 +17,10 @@ type querier interface {
 }
 
 // reader reads from a database or in a transaction; see auth.Reader.
-type reader struct{ q querier }
+type reader struct {
+	q           querier
+	incarnation string // an SQL expression
+}
 
 // conditions gathers what a query asks for, with placeholders in order.
 type conditions struct {
@@ -94,9 +97,16 @@ func (r reader) Audit(ctx context.Context, f auth.AuditFilter) ([]auth.AuditEven
 
 // TokenRevoked reports whether the access token was revoked by itself.
 func (r reader) TokenRevoked(ctx context.Context, tokenID string) (bool, error) {
-	// The kind stands in the text so that the index of this kind is used.
-	query := fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM revocations WHERE kind = %d AND subject = $1)`, contract.RevokeToken)
 	var revoked bool
-	err := r.q.GetContext(ctx, &revoked, query, tokenID)
+	err := r.q.GetContext(ctx, &revoked, `SELECT EXISTS (SELECT 1 FROM revocations WHERE kind = $1 AND subject = $2)`,
+		int64(contract.RevokeToken), tokenID)
 	return revoked, failed("look for revoked token", err)
+}
+
+// Revocations returns the ids of revocations of a subject, newest first.
+func (r reader) Revocations(ctx context.Context, q auth.RevocationQuery) ([]string, error) {
+	var ids []string
+	err := r.q.SelectContext(ctx, &ids, `SELECT id FROM revocations WHERE subject = $1 AND expires_at > $2
+		ORDER BY created_at DESC, id DESC LIMIT $3`, q.Subject, sqldb.Micros(q.At), q.Limit)
+	return ids, failed("look for revocations", err)
 }

@@ -43,13 +43,25 @@ func New(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, files); err != nil {
 		return nil, fmt.Errorf("migrate auth database: %w", err)
 	}
-	return &Store{reader: reader{q: db}, db: db}, nil
+	s := &Store{reader: reader{q: db, incarnation: db.Incarnation("revocation_state")}, db: db}
+	if db.Dialect() == sqldb.SQLite {
+		// The file may have been put back from a copy while nobody had it open.
+		if _, err := db.ExecContext(ctx, `UPDATE revocation_state SET incarnation = '' WHERE id = 1`); err != nil {
+			return nil, failed("note that the database was opened anew", err)
+		}
+	}
+	return s, nil
+}
+
+// within is the transaction x of this store.
+func (s *Store) within(x *sqlx.Tx) *tx {
+	return &tx{reader: reader{q: x, incarnation: s.incarnation}, tx: x, forUpdate: s.forUpdate()}
 }
 
 // InTx runs change in one transaction; see auth.Store.
 func (s *Store) InTx(ctx context.Context, change func(tx auth.Tx) error) error {
 	err := sqldb.InTx(ctx, s.db, func(_ context.Context, t *sqlx.Tx) error {
-		return change(&tx{reader: reader{q: t}, tx: t, forUpdate: s.forUpdate()})
+		return change(s.within(t))
 	})
 	return sqldb.Unavailable(err)
 }

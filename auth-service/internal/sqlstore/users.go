@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"gatehouse.internal/auth-service/internal/auth"
@@ -21,6 +22,7 @@ type userRow struct {
 	FirstName     string `db:"first_name"`
 	LastName      string `db:"last_name"`
 	Version       int64  `db:"version"`
+	LeastVersion  int64  `db:"least_version"`
 	Revision      int64  `db:"revision"`
 	CreatedAt     int64  `db:"created_at"`
 	UpdatedAt     int64  `db:"updated_at"`
@@ -31,17 +33,24 @@ func (r userRow) user() auth.User {
 	return auth.User{
 		ID: r.ID, Email: r.Email, EmailVerified: r.EmailVerified, Roles: words(r.Roles), Status: r.Status,
 		PasswordHash: r.PasswordHash, FirstName: r.FirstName, LastName: r.LastName,
-		Version: uint64(max(0, r.Version)), Revision: r.Revision,
+		Version: uint64(max(0, r.Version)), LeastVersion: uint64(max(0, r.LeastVersion)), Revision: r.Revision,
 		CreatedAt: sqldb.Time(r.CreatedAt), UpdatedAt: sqldb.Time(r.UpdatedAt), LastLoginAt: sqldb.Time(r.LastLoginAt),
 	}
 }
 
-const selectUser = `SELECT id, email, email_verified, roles, status, password_hash, first_name, last_name,
-	version, revision, created_at, updated_at, last_login_at FROM users`
+// selectUser reads a user, and with it the least version of new tokens: that of
+// the epoch (contract.EpochSpan), or what the next epoch has at least if the
+// database is another incarnation that has none of its own yet.
+func (r reader) selectUser() string {
+	return fmt.Sprintf(`SELECT id, email, email_verified, roles, status, password_hash, first_name, last_name,
+		version, revision, created_at, updated_at, last_login_at,
+		(SELECT (s.epoch + CASE WHEN s.incarnation = %s THEN 0 ELSE %d END) / %d FROM revocation_state s WHERE s.id = 1) AS least_version
+		FROM users`, r.incarnation, contract.EpochSpan, contract.EpochsPerVersion)
+}
 
-func (r reader) user(ctx context.Context, what, query, arg string) (auth.User, error) {
+func (r reader) user(ctx context.Context, what, where, arg string) (auth.User, error) {
 	var row userRow
-	if err := r.q.GetContext(ctx, &row, query, arg); err != nil {
+	if err := r.q.GetContext(ctx, &row, r.selectUser()+where, arg); err != nil {
 		return auth.User{}, failed(what, err)
 	}
 	return row.user(), nil
@@ -49,12 +58,12 @@ func (r reader) user(ctx context.Context, what, query, arg string) (auth.User, e
 
 // User returns the user with the id.
 func (r reader) User(ctx context.Context, id string) (auth.User, error) {
-	return r.user(ctx, "read user", selectUser+` WHERE id = $1`, id)
+	return r.user(ctx, "read user", ` WHERE id = $1`, id)
 }
 
 // UserByEmail returns the user with the address.
 func (r reader) UserByEmail(ctx context.Context, email string) (auth.User, error) {
-	return r.user(ctx, "read user by address", selectUser+` WHERE email = $1`, email)
+	return r.user(ctx, "read user by address", ` WHERE email = $1`, email)
 }
 
 // HasAdministrator reports whether any account has the role admin.
@@ -66,7 +75,7 @@ func (r reader) HasAdministrator(ctx context.Context) (bool, error) {
 
 // LockUser returns the user as of the moment the lock was got.
 func (t *tx) LockUser(ctx context.Context, id string) (auth.User, error) {
-	return t.user(ctx, "lock user", selectUser+` WHERE id = $1`+t.forUpdate, id)
+	return t.user(ctx, "lock user", ` WHERE id = $1`+t.forUpdate, id)
 }
 
 // LockAdministrators makes transactions follow one another that may take an
