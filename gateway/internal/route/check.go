@@ -141,6 +141,7 @@ func (d *Definition) checkCaller(c checker) {
 	if d.Auth == AuthNone && c.written("end_at_expiry") {
 		c.report("end_at_expiry", "says nothing with auth: none, where tokens are not looked at")
 	}
+	d.decides = deciding{auth: c.at["auth"].Position, roles: c.at["roles"].Position, verified: c.at["verified_email"].Position}
 	c.duration("max_staleness", d.MaxStaleness, minStaleness, maxStaleness)
 	if !c.written("max_staleness") {
 		d.MaxStaleness = DefaultMaxStaleness

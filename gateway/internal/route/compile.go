@@ -118,7 +118,7 @@ func (b *builder) place(c checker, r *Route, p pattern) {
 	}
 	place := b.treeFor(r).leafFor(p)
 	if *place == nil {
-		*place = new(leaf)
+		*place = &leaf{host: r.Match.Host, path: r.Match.Path}
 		b.leaves = append(b.leaves, *place)
 	}
 	for i, method := range methodNames() {
@@ -161,6 +161,7 @@ func (b *builder) finish() *Table {
 		for i, r := range l.routes {
 			if r != nil {
 				set |= 1 << i
+				r.methods |= 1 << i
 				l.parameters = l.parameters || r.PathParameters
 			}
 		}

@@ -88,8 +88,13 @@ type Route struct {
 	BuiltIn bool // comes with the gateway
 	Source  Position
 
-	strip int // segments that the rewrite takes off
+	strip   int // segments that the rewrite takes off
+	methods methodSet
+	decides deciding
 }
+
+// deciding are the places of what decides who may pass.
+type deciding struct{ auth, roles, verified Position }
 
 // Health says how an upstream's targets are probed.
 type Health struct {

@@ -13,6 +13,8 @@ type node struct {
 
 // leaf holds the routes of one pattern.
 type leaf struct {
+	host   string // as in Match
+	path   string // the pattern, in the words of its first route
 	routes [methodCount]*Route
 	allow  string // the Allow field of the pattern
 
