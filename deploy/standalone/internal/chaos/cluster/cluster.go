@@ -26,6 +26,12 @@ type Config struct {
 	Gateways    int
 	Auths       int
 	Brokers     int
+	// Direct leaves out the links: parts speak to one another without a proxy
+	// between them, which costs time and processor. Link gives nil then.
+	Direct bool
+	// Service is the program behind the clients' routes, started as
+	// "PROGRAM echo -addr ADDRESS"; devtools if it is empty.
+	Service string
 }
 
 // Cluster is a running system.
@@ -49,15 +55,17 @@ type Cluster struct {
 	redisAddr, userAddr    string
 	smtpPort, echoPort     int
 
-	mu    sync.Mutex
-	links map[string]*faultproxy.Link
+	mu        sync.Mutex
+	links     map[string]*faultproxy.Link
+	addresses map[string]string // of all ways, with a link and without, by name
 }
 
 // Start starts a cluster and waits until every part is ready. What was started
 // is ended if that fails.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{
-		Dir: cfg.Dir, Binaries: cfg.Binaries, config: cfg, ready: map[string]string{}, links: map[string]*faultproxy.Link{},
+		Dir: cfg.Dir, Binaries: cfg.Binaries, config: cfg, ready: map[string]string{},
+		links: map[string]*faultproxy.Link{}, addresses: map[string]string{},
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	if err := c.start(ctx); err != nil {
@@ -87,7 +95,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if _, err := c.process("mailbox", tools, nil, "mailbox", "-addr", loopback(mailPort), "-smtp-addr", loopback(c.smtpPort)); err != nil {
 		return err
 	}
-	if _, err := c.process("echo", tools, nil, "echo", "-addr", loopback(c.echoPort)); err != nil {
+	service := c.config.Service
+	if service == "" {
+		service = tools
+	}
+	if _, err := c.process("echo", service, nil, "echo", "-addr", loopback(c.echoPort)); err != nil {
 		return err
 	}
 	for _, step := range []func() error{
@@ -115,16 +127,40 @@ func (c *Cluster) process(name, path string, env []string, args ...string) (*Pro
 	return p, p.Start()
 }
 
-func (c *Cluster) open(from, to, target string) (*faultproxy.Link, error) {
-	l, err := faultproxy.Open(from+">"+to, target)
-	if err != nil {
-		return nil, err
-	}
+// open opens the way from one part to the address of another, and gives the
+// address that the first one is to use.
+func (c *Cluster) open(from, to, target string) (string, error) {
+	name := from + ">" + to
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.links[l.Name()] = l
-	return l, nil
+	c.addresses[name] = target
+	if c.config.Direct {
+		return target, nil
+	}
+	l, err := faultproxy.Open(name, target)
+	if err != nil {
+		return "", err
+	}
+	c.links[name], c.addresses[name] = l, l.Addr()
+	return l.Addr(), nil
 }
+
+// address is where one part reaches another.
+func (c *Cluster) address(from, to string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addresses[from+">"+to]
+}
+
+// Add starts a further process, which ends with the cluster. Its environment
+// is env and what every process gets.
+func (c *Cluster) Add(name, path string, env []string, args ...string) (*Process, error) {
+	return c.process(name, path, env, args...)
+}
+
+// OpsURL is where a service answers for health and metrics; "" for a process
+// that does not.
+func (c *Cluster) OpsURL(p *Process) string { return strings.TrimSuffix(c.ready[p.Name], "/readyz") }
 
 // Link gives the link between two parts, nil if there is none.
 func (c *Cluster) Link(from, to string) *faultproxy.Link {

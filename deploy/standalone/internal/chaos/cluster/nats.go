@@ -56,7 +56,7 @@ func (c *Cluster) brokerConfig(i, client, route int) string {
 	fmt.Fprintf(&b, "cluster {\n  name: chaos\n  listen: %q\n  advertise: \"127.0.0.1:1\"\n  no_advertise: true\n  routes: [\n", loopback(route))
 	for j := range c.config.Brokers {
 		if j != i {
-			fmt.Fprintf(&b, "    \"nats://%s\"\n", c.Link(Broker(i), Broker(j)).Addr())
+			fmt.Fprintf(&b, "    \"nats://%s\"\n", c.address(Broker(i), Broker(j)))
 		}
 	}
 	b.WriteString("  ]\n}\n")

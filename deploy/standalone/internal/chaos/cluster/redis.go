@@ -43,7 +43,7 @@ func (c *Cluster) FlushRedis(ctx context.Context) error {
 }
 
 // AskRedis sends a command to Redis, past all links, and gives the first line
-// of the answer.
+// of the answer, or the text of an answer that is one.
 func (c *Cluster) AskRedis(ctx context.Context, command string) (string, error) {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.redisAddr)
 	if err != nil {
@@ -56,7 +56,11 @@ func (c *Cluster) AskRedis(ctx context.Context, command string) (string, error) 
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		return "", fmt.Errorf("ask redis: %w", err)
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
+	answer := bufio.NewReader(conn)
+	line, err := answer.ReadString('\n')
+	if err == nil && strings.HasPrefix(line, "$") && !strings.HasPrefix(line, "$-") {
+		line, err = answer.ReadString('\n')
+	}
 	if err != nil {
 		return "", fmt.Errorf("ask redis: %w", err)
 	}

@@ -93,7 +93,7 @@ func (c *Cluster) startGateways(port, ops []int) error {
 		p, err := c.process(name, filepath.Join(c.Binaries, "gateway"), append(links.environ(c, ""),
 			"GATEWAY_ADDR="+loopback(port[i]), "GATEWAY_OPS_ADDR="+loopback(ops[i]), "GATEWAY_NODE_ID="+name,
 			"GATEWAY_ISSUER=http://chaos.test", "GATEWAY_AUDIENCE=chaos", "GATEWAY_ROUTES="+file,
-			"GATEWAY_AUTH_URL="+auths, "GATEWAY_USER_URL=http://"+users.Addr(), "GATEWAY_CREDENTIAL_LIMIT=0"))
+			"GATEWAY_AUTH_URL="+auths, "GATEWAY_USER_URL=http://"+users, "GATEWAY_CREDENTIAL_LIMIT=0"))
 		if err != nil {
 			return err
 		}
@@ -117,11 +117,11 @@ type sharedLinks struct{ nats, redis, postgres string }
 func (c *Cluster) openAll(name string) (sharedLinks, error) {
 	var urls []string
 	for j, addr := range c.brokerAddrs {
-		l, err := c.open(name, Broker(j), addr)
+		way, err := c.open(name, Broker(j), addr)
 		if err != nil {
 			return sharedLinks{}, err
 		}
-		urls = append(urls, "nats://"+l.Addr())
+		urls = append(urls, "nats://"+way)
 	}
 	redis, err := c.open(name, "redis", c.redisAddr)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *Cluster) openAll(name string) (sharedLinks, error) {
 	if err != nil {
 		return sharedLinks{}, err
 	}
-	return sharedLinks{nats: strings.Join(urls, ","), redis: redis.Addr(), postgres: postgres.Addr()}, nil
+	return sharedLinks{nats: strings.Join(urls, ","), redis: redis, postgres: postgres}, nil
 }
 
 // environ gives the settings that all services have, and that of a database if
@@ -151,11 +151,11 @@ func (l sharedLinks) environ(c *Cluster, database string) []string {
 func (c *Cluster) authURLs(name string) (string, error) {
 	var urls []string
 	for i, addr := range c.authAddrs {
-		l, err := c.open(name, Auth(i), addr)
+		way, err := c.open(name, Auth(i), addr)
 		if err != nil {
 			return "", err
 		}
-		urls = append(urls, "http://"+l.Addr())
+		urls = append(urls, "http://"+way)
 	}
 	return strings.Join(urls, ","), nil
 }
