@@ -66,6 +66,9 @@ func (o *observer) begin(c echo.Context) *record {
 			rec.mu.Unlock()
 			header[contract.HeaderRequestID] = []string{id} // over what an upstream says
 			secure(header, https, foreign)
+			if leaving(r.Context()) { // the server began to drain while the request was under way
+				header.Set("Connection", "close")
+			}
 		},
 	}
 	c.Response().Writer = rec.writer

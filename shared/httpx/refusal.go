@@ -3,7 +3,6 @@ package httpx
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,39 +19,6 @@ const refusalHeaders = "Content-Type: text/plain; charset=utf-8\r\nConnection: c
 
 // maxRefusal bounds what can be such an answer; they are all short.
 const maxRefusal = 512
-
-// refusalListener gives connections on which net/http's own refusals of
-// requests that cannot be read are problem documents, like every other error.
-// There is no hook for them: no handler has been called yet.
-type refusalListener struct{ net.Listener }
-
-// Accept waits for the next connection.
-func (l refusalListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
-		return refusalConn{tcp}, nil
-	}
-	return conn, err
-}
-
-// refusalConn looks at what is written, and is a TCP connection otherwise: the
-// methods that net/http looks for beside those of net.Conn (ReadFrom, by which
-// files and other connections are sent without a copy, and CloseWrite) are the
-// connection's own.
-type refusalConn struct{ *net.TCPConn }
-
-// Write sends p, or the problem document that takes the place of a refusal.
-// net/http writes each of its refusals in one call.
-func (c refusalConn) Write(p []byte) (int, error) {
-	status, detail, refused := refusal(p)
-	if !refused {
-		return c.TCPConn.Write(p)
-	}
-	if _, err := c.TCPConn.Write(refusalAnswer(status, detail)); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
 
 // refusal reports whether the bytes are a refusal by net/http itself, whose
 // body says what its status line does, and gives what it has to say.
@@ -74,7 +40,7 @@ func refusal(p []byte) (status int, detail string, ok bool) {
 	return status, detail, true
 }
 
-// refusalFor classifies a refusal.
+// refusalFor classifies a refusal by net/http's own rules.
 func refusalFor(status int, detail string) *fault.Error {
 	switch status {
 	case http.StatusRequestHeaderFieldsTooLarge:
@@ -93,8 +59,8 @@ func refusalFor(status int, detail string) *fault.Error {
 
 // refusalAnswer is the whole answer in bytes. The request id is one of its
 // own, as what the request says cannot be believed.
-func refusalAnswer(status int, detail string) []byte {
-	p := ProblemFor(refusalFor(status, detail))
+func refusalAnswer(cause *fault.Error, https bool) []byte {
+	p := ProblemFor(cause)
 	p.RequestID = newID()
 	body, _ := json.Marshal(p) // it has no Extra that could not be written
 	header := http.Header{}
@@ -104,7 +70,8 @@ func refusalAnswer(status int, detail string) []byte {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	header.Set(contract.HeaderRequestID, p.RequestID)
-	secure(header, false, false)
+	setRetry(header, p)
+	secure(header, https, false)
 	var out bytes.Buffer
 	out.WriteString("HTTP/1.1 " + strconv.Itoa(p.Status) + " " + http.StatusText(p.Status) + "\r\n")
 	_ = header.Write(&out) // a buffer takes everything

@@ -8,69 +8,73 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse.internal/shared/lifecycle"
 )
 
-// Bounds of every server.
-const (
-	readHeaderTimeout = 5 * time.Second
-	idleTimeout       = 120 * time.Second
-	maxHeaderBytes    = 32 << 10
-	drainTimeout      = 10 * time.Second
-)
+// drainTimeout is how long requests may take to end when a server stops.
+const drainTimeout = 10 * time.Second
 
-// Server is a listening HTTP server.
+// Server is a listening HTTP server. Its clients are held to one reading of
+// HTTP/1.1 (package framing) and to Limits.
 type Server struct {
 	name     string
-	listener net.Listener
+	tcp      *net.TCPListener
 	http     *http.Server
+	limits   Limits
+	open     *connections
+	registry prometheus.Registerer // nil for no metrics
+	service  string
+	metrics  connectionMetrics
+	log      *slog.Logger
 	drain    time.Duration
-	tls      bool
+	quiet    time.Duration
+	draining atomic.Bool
+
+	tls            *tls.Config // nil in clear
+	certificate    *certificate
+	cleartextHTTP2 bool
 }
 
 // ServerOption changes what Listen does by default.
 type ServerOption func(*Server) error
 
-// WithTLS serves HTTPS with a certificate and key from files, which are read
-// again when they change. Two empty names mean plain HTTP.
-func WithTLS(certFile, keyFile string) ServerOption {
-	return func(s *Server) error {
-		if certFile == "" && keyFile == "" {
-			return nil
-		}
-		files, err := loadCertificate(certFile, keyFile, time.Now)
-		if err != nil {
-			return err
-		}
-		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.get}
-		s.tls = true
-		return nil
-	}
-}
-
 // WithLog sends what net/http has to say to the log, at the level debug: most
 // of it is about clients that speak bad TLS or HTTP.
 func WithLog(log *slog.Logger) ServerOption {
 	return func(s *Server) error {
+		s.log = log
 		s.http.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 		return nil
 	}
 }
 
-// WithDrain bounds how long requests may take to end when the server stops.
-func WithDrain(limit time.Duration) ServerOption {
+// WithDrain bounds how long requests may take to end when the server stops, and
+// says for how long a connection must be silent before it is closed then.
+func WithDrain(limit, quiet time.Duration) ServerOption {
 	return func(s *Server) error {
-		s.drain = limit
+		s.drain, s.quiet = limit, quiet
 		return nil
 	}
 }
 
-// WithConnState tells of the states of connections, as http.Server does.
-func WithConnState(tell func(net.Conn, http.ConnState)) ServerOption {
+// WithConnectionMetrics counts connections, and requests that could not be read.
+func WithConnectionMetrics(registry prometheus.Registerer, service string) ServerOption {
 	return func(s *Server) error {
-		s.http.ConnState = tell
+		s.registry, s.service = registry, service
+		return nil
+	}
+}
+
+// WithCleartextHTTP2 lets clients speak HTTP/2 without TLS, if they know
+// beforehand that they may (RFC 9113 section 3.3).
+func WithCleartextHTTP2() ServerOption {
+	return func(s *Server) error {
+		s.cleartextHTTP2 = true
 		return nil
 	}
 }
@@ -79,69 +83,71 @@ func WithConnState(tell func(net.Conn, http.ConnState)) ServerOption {
 // address is an error before anything has started. Part serves on it. The name
 // is for errors and the lifecycle.
 func Listen(name, addr string, h http.Handler, options ...ServerOption) (*Server, error) {
-	s := &Server{
-		name:  name,
-		drain: drainTimeout,
-		http: &http.Server{
-			Handler:                      h,
-			ReadHeaderTimeout:            readHeaderTimeout,
-			IdleTimeout:                  idleTimeout,
-			MaxHeaderBytes:               maxHeaderBytes,
-			DisableGeneralOptionsHandler: true, // "OPTIONS *" is the handler's to answer
-		},
-	}
+	s := &Server{name: name, drain: drainTimeout, log: slog.New(slog.DiscardHandler), http: new(http.Server)}
 	for _, option := range options {
 		if err := option(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	s.limits.complete()
+	s.open = newConnections(&s.limits)
+	if s.certificate != nil {
+		s.certificate.log = s.log
+	}
+	if s.registry != nil {
+		s.metrics = newConnectionMetrics(s.registry, s.service, s)
+	}
+	s.configure(h)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s.listener = listener
+	tcp, ok := l.(*net.TCPListener)
+	if !ok { // never: the network is tcp
+		return nil, errors.Join(fmt.Errorf("%s: a listener of %s is a %T", name, addr, l), l.Close())
+	}
+	s.tcp = tcp
 	return s, nil
 }
 
+// configure sets up net/http.
+func (s *Server) configure(h http.Handler) {
+	s.http.Handler = s.announcing(h)
+	s.http.ReadHeaderTimeout = s.limits.Head
+	s.http.IdleTimeout = s.limits.Idle
+	s.http.MaxHeaderBytes = s.limits.MaxHead
+	s.http.DisableGeneralOptionsHandler = true // "OPTIONS *" is the handler's to answer
+	s.http.ConnState = stateChanged
+	s.http.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), serverKey{}, s)
+	}
+	s.http.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams: s.limits.Streams, WriteByteTimeout: s.limits.Stall,
+		SendPingTimeout: s.limits.Idle, PingTimeout: s.limits.Head,
+	}
+	s.http.Protocols = new(http.Protocols)
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetHTTP2(s.tls != nil)
+	s.http.Protocols.SetUnencryptedHTTP2(s.cleartextHTTP2 && s.tls == nil)
+}
+
+type serverKey struct{}
+
 // Addr is the address that the server listens on, with its real port.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+func (s *Server) Addr() string { return s.tcp.Addr().String() }
+
+// Connections is how many connections are open.
+func (s *Server) Connections() int { return s.open.count() }
 
 // Close gives the address back if Part was never run.
 func (s *Server) Close() error {
-	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := s.tcp.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return nil
 }
 
-// Part serves until it is told to stop; it then takes no new connection, lets
-// the requests that are under way end, and cuts them off after a bound.
+// Part serves until it is told to stop; see stop for how it does.
 func (s *Server) Part() lifecycle.Part {
 	return lifecycle.Part{Name: s.name, Run: s.run, StopTimeout: s.drain + 5*time.Second}
-}
-
-func (s *Server) run(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() {
-		if s.tls {
-			served <- s.http.ServeTLS(s.listener, "", "")
-		} else {
-			served <- s.http.Serve(refusalListener{s.listener})
-		}
-	}()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
-	defer cancel()
-	err := s.http.Shutdown(limit)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("requests were cut off after %v: %w", s.drain, err), s.http.Close())
-	}
-	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
-		err = errors.Join(err, serveErr)
-	}
-	return err
 }

@@ -70,9 +70,12 @@ func New(maxHead int, http2 bool) Scanner {
 // taken over for another protocol. What was refused stays refused.
 func (s *Scanner) Passes() {
 	if s.part != refused {
-		s.part, s.line = foreign, nil
+		s.part, s.line, s.http2 = foreign, nil, false
 	}
 }
+
+// IsHTTP2 reports whether the client has begun to speak HTTP/2.
+func (s *Scanner) IsHTTP2() bool { return s.http2 && s.part == foreign }
 
 // RefusedInBody reports whether what Scan has refused was the body of a request
 // whose head had passed.
