@@ -17,17 +17,6 @@ const maxHead = 24 << 10
 // errAnswered says that the request has been answered and goes no further.
 var errAnswered = errors.New("answered")
 
-// closeAmbiguous ends the connection after a request whose framing an earlier
-// server could have read differently. net/http forgets a Content-Length beside
-// Transfer-Encoding, and a Transfer-Encoding in HTTP/1.0, before anyone can see
-// them; RFC 9112 section 6.1 asks that the connection be closed then, so that
-// what follows on it is never taken for a request.
-func closeAmbiguous(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
-		w.Header().Set("Connection", "close")
-	}
-}
-
 // checkHead refuses heads that are too large.
 func (p *pipeline) checkHead(q *request) error {
 	size := 0

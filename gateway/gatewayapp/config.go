@@ -10,12 +10,14 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"gatehouse.internal/gateway/internal/access"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/config"
 	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/httpx"
 	"gatehouse.internal/shared/revocation"
 )
 
@@ -42,7 +44,12 @@ type Config struct {
 	CredentialLimit int            `env:"GATEWAY_CREDENTIAL_LIMIT" envDefault:"100"` // per address and 15 minutes; 0 is none
 	TLSCert         string         `env:"GATEWAY_TLS_CERT"`
 	TLSKey          string         `env:"GATEWAY_TLS_KEY"`
-	Profiling       bool           `env:"GATEWAY_PROFILING"` // pprof on the ops address
+
+	MaxConnections          int           `env:"GATEWAY_MAX_CONNECTIONS" envDefault:"20000"`           // of all clients; 0 is the default
+	MaxConnectionsPerClient int           `env:"GATEWAY_MAX_CONNECTIONS_PER_CLIENT" envDefault:"2000"` // per address or IPv6 network; 0 is the default
+	DrainDelay              time.Duration `env:"GATEWAY_DRAIN_DELAY" envDefault:"5s"`                  // from not ready to no new connections
+
+	Profiling bool `env:"GATEWAY_PROFILING"` // pprof on the ops address
 
 	NATS        bus.Config
 	RedisURL    string `env:"REDIS_URL"`
@@ -69,6 +76,9 @@ func (c *Config) Validate() error {
 		config.Required("GATEWAY_AUDIENCE", c.Audience),
 		checkLimit(c.CredentialLimit),
 		checkTLS(c.TLSCert, c.TLSKey),
+		checkConnections("GATEWAY_MAX_CONNECTIONS", c.MaxConnections),
+		checkConnections("GATEWAY_MAX_CONNECTIONS_PER_CLIENT", c.MaxConnectionsPerClient),
+		checkDelay(c.DrainDelay),
 		config.Required("NATS_URL", c.NATS.URL),
 		checkRedis(c.RedisURL),
 	}
@@ -156,6 +166,29 @@ func checkLimit(n int) error {
 func checkTLS(cert, key string) error {
 	if (cert == "") != (key == "") {
 		return errors.New("GATEWAY_TLS_CERT, GATEWAY_TLS_KEY: set both or neither")
+	}
+	if cert == "" {
+		return nil
+	}
+	if err := httpx.CheckCertificate(cert, key); err != nil {
+		return fmt.Errorf("GATEWAY_TLS_CERT, GATEWAY_TLS_KEY: %w", err)
+	}
+	return nil
+}
+
+func checkConnections(name string, n int) error {
+	if n < 0 || n > 10_000_000 {
+		return fmt.Errorf("%s: %d is not within 1 and 10000000", name, n)
+	}
+	return nil
+}
+
+// maxDrainDelay is more than any load balancer takes to notice.
+const maxDrainDelay = 5 * time.Minute
+
+func checkDelay(d time.Duration) error {
+	if d < 0 || d > maxDrainDelay {
+		return fmt.Errorf("GATEWAY_DRAIN_DELAY: %v is not within 0 and %v", d, maxDrainDelay)
 	}
 	return nil
 }

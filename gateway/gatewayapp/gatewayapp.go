@@ -4,9 +4,10 @@
 //
 // It promises that New returns with both addresses taken, that the gateway is
 // not ready before it knows the issuer's keys and all revocations, and that Run
-// stops as soon as it is told: not ready first, then the long-lived answers,
-// then the requests under way. It refuses settings and route files that cannot
-// work, all problems of them at once.
+// stops in the order that loses no request: not ready first, with clients told
+// to leave; after the drain delay the endless answers, then the requests under
+// way. It refuses settings and route files that cannot work, all problems of
+// them at once.
 package gatewayapp
 
 import (
@@ -125,7 +126,11 @@ func (a *App) listen() error {
 	if err != nil {
 		return err
 	}
-	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), httpx.WithTLS(a.cfg.TLSCert, a.cfg.TLSKey))
+	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), httpx.WithTLS(a.cfg.TLSCert, a.cfg.TLSKey),
+		httpx.WithCleartextHTTP2(), httpx.WithConnectionMetrics(a.registry, "gateway"), httpx.WithDrain(finishTime+a.cfg.DrainDelay, a.cfg.DrainDelay),
+		httpx.WithLimits(httpx.Limits{
+			Connections: a.cfg.MaxConnections, ConnectionsPerClient: a.cfg.MaxConnectionsPerClient, Exempt: a.cfg.TrustedProxies,
+		}))
 	if err != nil {
 		return err
 	}
@@ -179,15 +184,25 @@ func (a *App) Run(ctx context.Context) error {
 		a.ops.Part(),
 		a.server.Part(),
 		lifecycle.Part{Name: "long answers", Run: a.live.Run},
-		lifecycle.Part{Name: "readiness", Run: a.drain},
+		lifecycle.Part{Name: "readiness", Run: a.drain, StopTimeout: a.cfg.DrainDelay + lifecycle.DefaultStopTimeout},
 	)
 	return errors.Join(err, a.close())
 }
 
-// drain has the gateway not ready as soon as it is asked to stop.
+// finishTime is how long requests may take to end once no new connection is
+// taken; connections that rest are closed after the drain delay, too.
+const finishTime = 10 * time.Second
+
+// drain has the gateway not ready as soon as it is asked to stop, and its
+// clients leave. It goes on serving until whoever sends them has had the time
+// to notice.
 func (a *App) drain(ctx context.Context) error {
 	<-ctx.Done()
 	a.health.Drain()
+	a.server.Drain()
+	if a.cfg.DrainDelay > 0 {
+		time.Sleep(a.cfg.DrainDelay)
+	}
 	return nil
 }
 

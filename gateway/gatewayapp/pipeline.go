@@ -63,9 +63,9 @@ type request struct {
 // with the error that the client gets; nothing reaches an upstream before the
 // last of them.
 func (p *pipeline) serve(q *request) error {
-	closeAmbiguous(q.w, q.r)
 	steps := [...]func(*pipeline, *request) error{
 		(*pipeline).checkHead,    // not too large
+		(*pipeline).checkHost,    // one host, of plain characters
 		(*pipeline).checkTarget,  // one reading of the path, or 400
 		(*pipeline).answerOrigin, // CORS headers, also on refusals
 		(*pipeline).findRoute,    // by method, host and path; 404, 405, OPTIONS
