@@ -145,8 +145,7 @@ type world struct {
 	ctx      context.Context
 	recorder *history.Recorder
 	clients  *workload.Workload
-	lost     history.Window // of which the database has lost what was committed
-	settled  time.Duration  // how long after healing all views equalled the database
+	settled  time.Duration // how long after healing all views equalled the database
 }
 
 // newWorld makes clients for a system that runs.
@@ -158,6 +157,7 @@ func newWorld(t *testing.T, c *cluster.Cluster, seed uint64) *world {
 		Users: 10, Sessions: 14, Pause: 15 * time.Millisecond, Rest: 150 * time.Millisecond,
 	}
 	cfg.Admin.Email, cfg.Admin.Password = cluster.AdminEmail, cluster.AdminPassword
+	cfg.Program.ID, cfg.Program.Secret = cluster.ProgramID, cluster.ProgramSecret
 	w.clients = workload.New(cfg)
 	t.Cleanup(w.clients.Close)
 	if err := w.clients.Prepare(w.ctx); err != nil {
@@ -218,7 +218,12 @@ func (w *world) run(body func(), without ...string) checker.Report {
 	w.Helper()
 	working, stop := context.WithCancel(w.ctx)
 	defer stop()
-	var group sync.WaitGroup
+	holding, letGo := context.WithCancel(w.ctx)
+	defer letGo()
+	var group, live sync.WaitGroup
+	live.Go(func() { w.clients.Hold(holding) })
+	defer live.Wait()
+	defer letGo()
 	group.Go(func() { w.clients.Run(working) })
 	func() {
 		defer group.Wait()
@@ -229,9 +234,12 @@ func (w *world) run(body func(), without ...string) checker.Report {
 	w.must(w.Heal())
 	w.settle()
 	w.clients.Sweep(w.ctx)
+	w.wait(time.Second) // live connections of what was revoked must have ended by then
+	letGo()
+	live.Wait()
 	h, err := w.recorder.History()
 	w.must(err)
-	h.Nodes, h.Lost = len(w.URLs), w.lost
+	h.Nodes = len(w.URLs)
 	return w.judge(h, without)
 }
 
@@ -268,7 +276,8 @@ func (w *world) judge(h *history.History, without []string) checker.Report {
 func (w *world) settle() {
 	w.Helper()
 	began := time.Now()
-	w.must(w.Await(w.ctx))
+	slowest, err := w.AwaitLast(w.ctx)
+	w.must(err)
 	ready := time.Since(began)
 	var last error
 	for deadline := began.Add(settleWithin); ; {
@@ -283,7 +292,7 @@ func (w *world) settle() {
 		w.wait(50 * time.Millisecond)
 	}
 	if w.settled = time.Since(began); w.settled > 2*time.Second {
-		w.Logf("ready after %v; what took longest: %v", ready.Round(time.Millisecond), last)
+		w.Logf("all were ready after %v, at last %s; the views agreed at last on: %v", ready.Round(time.Millisecond), slowest, last)
 	}
 	w.recorder.Settled()
 }

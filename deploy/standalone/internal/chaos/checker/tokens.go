@@ -26,18 +26,19 @@ type session struct {
 type token struct {
 	session string
 	issued  *history.Op
+	kills   []*history.Op // of this token alone
 }
 
 // facts are the operations, by what they are about.
 type facts struct {
 	sessions  map[string]*session
-	tokens    map[string]token
+	tokens    map[string]*token
 	userKills map[string][]*history.Op // and role changes
-	lost      history.Window
+	keyKills  map[string][]*history.Op // by kid
 }
 
 func gather(h *history.History) *facts {
-	f := &facts{sessions: map[string]*session{}, tokens: map[string]token{}, userKills: map[string][]*history.Op{}, lost: h.Lost}
+	f := &facts{sessions: map[string]*session{}, tokens: map[string]*token{}, userKills: map[string][]*history.Op{}, keyKills: map[string][]*history.Op{}}
 	for i := range h.Ops {
 		o := &h.Ops[i]
 		if o.NewSession != "" && f.sessions[o.NewSession] == nil {
@@ -49,7 +50,7 @@ func gather(h *history.History) *facts {
 				of = o.Session
 			}
 			if _, known := f.tokens[o.NewToken]; !known {
-				f.tokens[o.NewToken] = token{of, o}
+				f.tokens[o.NewToken] = &token{session: of, issued: o}
 			}
 		}
 	}
@@ -64,6 +65,10 @@ func gather(h *history.History) *facts {
 			s.kills = append(s.kills, o)
 		case (o.Kind.KillsUser() || o.Kind == history.Roles) && happened:
 			f.userKills[o.User] = append(f.userKills[o.User], o)
+		case o.Kind == history.RevokeToken && f.tokens[o.Token] != nil && happened:
+			f.tokens[o.Token].kills = append(f.tokens[o.Token].kills, o)
+		case o.Kind == history.RevokeKey && happened:
+			f.keyKills[o.Key] = append(f.keyKills[o.Key], o)
 		}
 	}
 	return f
@@ -92,30 +97,29 @@ func (f *facts) sessionDead(id string) time.Duration {
 // dead gives the first moment at which the token was dead or stale for certain.
 func (f *facts) dead(id string) time.Duration {
 	t, known := f.tokens[id]
-	s := f.sessions[t.session]
-	if !known || s == nil {
+	if !known || f.sessions[t.session] == nil {
 		return never
 	}
-	dead := never
-	for _, o := range s.kills {
-		if o.Acknowledged() {
-			dead = min(dead, o.End)
+	s, dead := f.sessions[t.session], never
+	for _, kills := range [][]*history.Op{s.kills, t.kills} {
+		for _, o := range kills {
+			if o.Acknowledged() {
+				dead = min(dead, o.End)
+			}
+		}
+	}
+	for _, o := range f.keyKills[t.issued.Key] {
+		if o.Acknowledged() { // one that is given later is born dead
+			dead = min(dead, max(o.End, t.issued.End))
 		}
 	}
 	for _, o := range f.userKills[s.user] {
 		before := t.issued.End < o.Start || o.Kind.KillsUser() && s.login.End < o.Start
-		if o.Acknowledged() && before && !f.spared(o, t) {
+		if o.Acknowledged() && before {
 			dead = min(dead, o.End)
 		}
 	}
 	return dead
-}
-
-// spared tells whether an operation on a user need not kill a token, because
-// the token was issued in a history that the database has lost, with a version
-// of the user that the database gives out again.
-func (f *facts) spared(o *history.Op, t token) bool {
-	return f.lost.End > 0 && o.Start > f.lost.End && t.issued.End > f.lost.Start
 }
 
 // sessionDoubtful gives the first moment from which the session may be dead.
@@ -155,6 +159,11 @@ func (f *facts) doubtful(id string) time.Duration {
 		return 0
 	}
 	from := f.sessionDoubtful(t.session)
+	for _, kills := range [][]*history.Op{t.kills, f.keyKills[t.issued.Key]} {
+		for _, o := range kills {
+			from = min(from, o.Start)
+		}
+	}
 	if s := f.sessions[t.session]; s != nil {
 		for _, o := range f.userKills[s.user] {
 			if t.issued != o && t.issued.Start < effectEnd(o) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -199,60 +198,6 @@ func (c *Cluster) Heal() error {
 		errs = append(errs, p.Resume(), p.Start())
 	}
 	return errors.Join(errs...)
-}
-
-// Await waits until every service says that it is ready, at most for a minute.
-func (c *Cluster) Await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := c.awaitRedis(ctx); err != nil {
-		return err
-	}
-	for name, address := range c.ready {
-		if err := until(ctx, name+" is ready", func() error { return c.get(ctx, address) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// AwaitReady waits until one service is ready.
-func (c *Cluster) AwaitReady(ctx context.Context, p *Process) error {
-	return until(ctx, p.Name+" is ready", func() error { return c.get(ctx, c.ready[p.Name]) })
-}
-
-func (c *Cluster) get(ctx context.Context, address string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close() //nolint:errcheck // only read from
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", response.Status, text)
-	}
-	return err
-}
-
-// until repeats try until it gives no error or ctx ends.
-func until(ctx context.Context, what string, try func() error) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait until %s: %w: %w", what, ctx.Err(), err)
-		case <-ticker.C:
-		}
-	}
 }
 
 // Logs gives the last bytes of every process's log.

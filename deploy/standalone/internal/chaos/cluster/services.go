@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -15,15 +16,25 @@ const (
 	AdminPassword = "correct horse battery staple 9"
 )
 
+// The program of a cluster that may revoke tokens (RFC 7009).
+const (
+	ProgramID     = "chaos-program"
+	ProgramSecret = "a secret of 128 bits would be longer"
+)
+
+func programs() string {
+	return fmt.Sprintf("%s:%x:any", ProgramID, sha256.Sum256([]byte(ProgramSecret)))
+}
+
 // routes are the routes that clients call: one for each bound.
 const routes = `upstreams:
   example:
     targets: ["http://%s"]
     timeout: 10s
 routes:
-  - { name: chaos-2s, match: { path: /chaos/2s/* }, upstream: example, auth: required, max_staleness: 2s }
-  - { name: chaos-5s, match: { path: /chaos/5s/* }, upstream: example, auth: required, max_staleness: 5s }
-  - { name: chaos-30s, match: { path: /chaos/30s/* }, upstream: example, auth: required }
+  - { name: chaos-2s, match: { path: /chaos/2s/* }, upstream: example, auth: required, max_staleness: 2s, websocket: true }
+  - { name: chaos-5s, match: { path: /chaos/5s/* }, upstream: example, auth: required, max_staleness: 5s, websocket: true }
+  - { name: chaos-30s, match: { path: /chaos/30s/* }, upstream: example, auth: required, websocket: true }
 `
 
 // startAuths starts the auth-services.
@@ -42,6 +53,7 @@ func (c *Cluster) startAuths(port, ops []int) error {
 			"AUTH_ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(key[:]),
 			"AUTH_ADMIN_EMAIL="+AdminEmail, "AUTH_ADMIN_PASSWORD="+AdminPassword,
 			"AUTH_SMTP_URL=smtp://"+loopback(c.smtpPort), "AUTH_MAIL_FROM=chaos@example.com",
+			"AUTH_CLIENTS="+programs(),
 		))
 		if err != nil {
 			return err

@@ -25,11 +25,24 @@ const (
 	Password    Kind = "password"     // likewise, and gives a fresh session
 	Lock        Kind = "lock"         // likewise, and keeps the user out until it is unlocked
 	Unlock      Kind = "unlock"
-	Roles       Kind = "roles" // makes every token of the user stale; a refresh gives a good one
+	Roles       Kind = "roles"        // makes every token of the user stale; a refresh gives a good one
+	RevokeToken Kind = "revoke_token" // a program kills one access token (RFC 7009); its session lives
+	RevokeGrant Kind = "revoke_grant" // a program kills the session of a refresh token (RFC 7009)
+	RevokeKey   Kind = "revoke_key"   // kills every token that a signing key has signed; sessions live
+	Socket      Kind = "socket"       // a WebSocket through a gateway, from its opening to its end
+	Stream      Kind = "stream"       // an event stream, likewise
 )
 
+// Revocations are the kinds that kill something.
+func Revocations() []Kind {
+	return []Kind{Logout, EndSession, LogoutAll, AdminLogout, Password, Lock, Roles, RevokeToken, RevokeGrant, RevokeKey}
+}
+
 // KillsSession tells whether the operation kills one session.
-func (k Kind) KillsSession() bool { return k == Logout || k == EndSession }
+func (k Kind) KillsSession() bool { return k == Logout || k == EndSession || k == RevokeGrant }
+
+// Live tells whether the operation is a live connection.
+func (k Kind) Live() bool { return k == Socket || k == Stream }
 
 // KillsUser tells whether the operation kills every session of a user.
 func (k Kind) KillsUser() bool {
@@ -55,10 +68,27 @@ type Op struct {
 	NewSession string `json:"new_session,omitempty"`
 	NewToken   string `json:"new_token,omitempty"` // jti of the access token that it gave
 	Successor  string `json:"successor,omitempty"` // hash of the refresh token that it gave
+	Key        string `json:"key,omitempty"`       // kid of the key that it kills, or of that which has signed the token that it gave
+
+	Life *Life `json:"life,omitempty"` // of a live connection that was granted
 }
 
+// Life is what a client saw of a live connection.
+type Life struct {
+	Heard   time.Duration `json:"heard"`   // when the last answer or event came
+	Stalled time.Duration `json:"stalled"` // when something came after nothing had for Stall, the last time
+	Closed  int           `json:"closed"`  // the status of the close frame (RFC 6455); 0: there was none
+	Ours    bool          `json:"ours"`    // the client has ended it
+}
+
+// Stall is how long nothing must come over a live connection for it to stand
+// still: somebody has stopped, and may need a moment once he goes on.
+const Stall = 500 * time.Millisecond
+
 // Acknowledged tells whether the operation was answered with success.
-func (o *Op) Acknowledged() bool { return o.Status >= 200 && o.Status < 300 }
+func (o *Op) Acknowledged() bool {
+	return o.Status >= 200 && o.Status < 300 || o.Status == http.StatusSwitchingProtocols
+}
 
 // Unknown tells whether the operation may or may not have happened: there was
 // no answer, or one that does not tell. A gateway that does not know whether the
@@ -90,6 +120,9 @@ type Window struct {
 	// Blind, if it names gateways, says that those could hear nobody who knew
 	// anything, during the whole of the window; it is then no fault of its own.
 	Blind []int `json:"blind,omitempty"`
+	// Skewed says that a wall clock was wrong in such a way that good tokens
+	// look as if they were of the future, or expired.
+	Skewed bool `json:"skewed,omitempty"`
 }
 
 // History is a whole run.
@@ -100,9 +133,6 @@ type History struct {
 	// fault; 0: never.
 	Settled time.Duration `json:"settled"`
 	Nodes   int           `json:"nodes"` // how many gateways there are
-	// Lost is the time of which the database has lost what was committed; its
-	// end is when it had.
-	Lost Window `json:"lost"`
 }
 
 // Write writes the history as lines of JSON, first the windows.
@@ -121,8 +151,8 @@ func (h *History) Write(w io.Writer) error {
 	return nil
 }
 
-// maxOps bounds a history: 10 minutes of 1,500 operations a second are fewer.
-const maxOps = 1 << 20
+// maxOps bounds a history: an hour of 500 operations a second are fewer.
+const maxOps = 1 << 21
 
 // Recorder collects a history from many goroutines.
 type Recorder struct {
@@ -158,11 +188,21 @@ func (r *Recorder) Add(o Op) {
 // it has been healed; with names of gateways, that these are blind by now, and
 // what notes that they are about to see again.
 func (r *Recorder) Begin(fault string, blind ...int) (end func()) {
+	return r.begin(Window{Fault: fault, Blind: blind})
+}
+
+// BeginSkewed is Begin for a clock that makes good tokens look bad.
+func (r *Recorder) BeginSkewed(fault string) (end func()) {
+	return r.begin(Window{Fault: fault, Skewed: true})
+}
+
+func (r *Recorder) begin(w Window) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := r.next
 	r.next++
-	r.open[id] = Window{Fault: fault, Start: r.Now(), Blind: blind}
+	w.Start = r.Now()
+	r.open[id] = w
 	return func() {
 		now := r.Now()
 		r.mu.Lock()

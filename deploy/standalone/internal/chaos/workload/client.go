@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -25,8 +26,9 @@ const (
 type request struct {
 	method, path string
 	node         int
-	token        string // access token, unless empty
-	body         any    // sent as JSON, unless nil
+	token        string     // access token, unless empty
+	form         url.Values // sent by the program, unless nil
+	body         any        // sent as JSON, unless nil
 	timeout      time.Duration
 }
 
@@ -61,12 +63,19 @@ func (w *Workload) do(ctx context.Context, r request, o *history.Op) answer {
 		}
 		body = bytes.NewReader(encoded)
 	}
+	if r.form != nil {
+		body = strings.NewReader(r.form.Encode())
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, w.urls[r.node]+r.path, body)
 	if err != nil {
 		return a
 	}
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.SetBasicAuth(w.Program.ID, w.Program.Secret)
 	}
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
@@ -88,10 +97,20 @@ func (w *Workload) do(ctx context.Context, r request, o *history.Op) answer {
 	return a
 }
 
+// codeOf is the code of a problem (RFC 9457), "" if the answer is none.
+func codeOf(answer io.Reader) string {
+	var problem struct {
+		Code string `json:"code"`
+	}
+	_ = json.NewDecoder(io.LimitReader(answer, 1<<16)).Decode(&problem) // see above
+	return problem.Code
+}
+
 // claims are the parts of an access token that the history names.
 type claims struct {
 	ID      string `json:"jti"`
 	Session string `json:"sid"`
+	Key     string `json:"-"` // the kid of its header
 }
 
 // read takes the claims out of a token without checking it.
@@ -101,10 +120,15 @@ func read(token string) claims {
 	if len(parts) != 3 {
 		return c
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err == nil {
-		_ = json.Unmarshal(payload, &c) // then it has no id, and is not used
+	var head struct {
+		Key string `json:"kid"`
 	}
+	for i, into := range []any{&head, &c} {
+		if text, err := base64.RawURLEncoding.DecodeString(parts[i]); err == nil {
+			_ = json.Unmarshal(text, into) // then it has no id, and is not used
+		}
+	}
+	c.Key = head.Key
 	return c
 }
 

@@ -2,10 +2,7 @@ package workload
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"time"
 
@@ -65,8 +62,7 @@ func repeat(ctx context.Context, period time.Duration, do func()) {
 func (w *Workload) probe(ctx context.Context, rng *rand.Rand, node int) {
 	var t watched
 	if s := w.pick(rng); s != nil && rng.IntN(2) == 0 {
-		access, _ := s.pair()
-		t = watched{access, read(access)}
+		t, _ = s.pair()
 	} else {
 		w.mu.Lock()
 		t = w.tokens[len(w.tokens)-1-rng.IntN(min(recent, len(w.tokens)))]
@@ -100,41 +96,4 @@ func (w *Workload) Sweep(ctx context.Context) {
 		})
 	}
 	group.Wait()
-}
-
-// View is what a gateway says of itself.
-type View struct {
-	ID       string  `json:"id"`
-	Epoch    uint64  `json:"epoch"`
-	Applied  uint64  `json:"applied"`
-	Head     uint64  `json:"head"`
-	Age      float64 `json:"age_ms"`
-	Degraded bool    `json:"degraded"`
-}
-
-// Views asks the auth-service, through a gateway, for the views of all
-// gateways.
-func (w *Workload) Views(ctx context.Context, node int) ([]View, error) {
-	var o history.Op
-	a := w.do(ctx, request{method: "GET", path: "/admin/nodes", node: node, token: w.adminToken(), timeout: callTimeout}, &o)
-	if a.status != http.StatusOK {
-		return nil, fmt.Errorf("ask for the nodes: %d %s", a.status, a.body.Code)
-	}
-	views := make([]View, len(a.body.Items))
-	for i, item := range a.body.Items {
-		if err := json.Unmarshal(item, &views[i]); err != nil {
-			return nil, fmt.Errorf("decode the nodes: %w", err)
-		}
-	}
-	return views, nil
-}
-
-// RotateKey has the administrator change the signing key.
-func (w *Workload) RotateKey(ctx context.Context, node int) error {
-	var o history.Op
-	a := w.do(ctx, request{method: "POST", path: "/admin/keys/rotate", node: node, token: w.adminToken()}, &o)
-	if a.status != http.StatusCreated {
-		return fmt.Errorf("change the signing key: %d %s", a.status, a.body.Code)
-	}
-	return nil
 }

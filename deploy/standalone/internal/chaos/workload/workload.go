@@ -13,9 +13,12 @@ import (
 )
 
 const (
-	password  = "a rather long passphrase 77"
-	maxTokens = 20_000
-	recent    = 64 // how many of the newest tokens are tried again and again
+	password    = "a rather long passphrase 77"
+	maxTokens   = 50_000
+	recent      = 64               // how many of the newest tokens are tried again and again
+	tokenLife   = 16 * time.Minute // after which a token need not be tried any more
+	emergencies = 20 * time.Second // between two of them, at least
+	adminLife   = 5 * time.Minute  // after which the administrator signs in anew
 )
 
 // Config says how much the clients do.
@@ -29,6 +32,7 @@ type Config struct {
 	Pause    time.Duration // between two calls of a client to a service
 	Rest     time.Duration // between two other operations of a client, about
 	Admin    struct{ Email, Password string }
+	Program  struct{ ID, Secret string } // may revoke tokens that were issued to others (RFC 7009)
 }
 
 // Workload is the clients and what they know.
@@ -39,6 +43,8 @@ type Workload struct {
 
 	mu       sync.Mutex
 	admin    string // the administrator's access token
+	adminAt  time.Duration
+	killedAt time.Duration // when a signing key was revoked last
 	users    []*user
 	sessions []*session
 	tokens   []watched // all that were ever given, oldest first
@@ -61,20 +67,22 @@ type session struct {
 	id         string
 	refreshing sync.Mutex // held while its refresh token is used
 
-	mu              sync.Mutex
-	access, refresh string
+	mu     sync.Mutex
+	access watched
+	secret string // its refresh token
 }
 
-func (s *session) pair() (access, refresh string) {
+func (s *session) pair() (access watched, refresh string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.access, s.refresh
+	return s.access, s.secret
 }
 
-// watched is a token that probes use.
+// watched is a token that probes use, and since when.
 type watched struct {
 	raw string
 	claims
+	at time.Duration
 }
 
 // New makes clients that have not done anything yet.
@@ -95,7 +103,7 @@ func (w *Workload) source(client uint64) *rand.Rand { return rand.New(rand.NewPC
 
 // Prepare signs the administrator in, registers the users and signs them in.
 func (w *Workload) Prepare(ctx context.Context) error {
-	if err := w.signInAdmin(ctx); err != nil {
+	if err := w.signInAdmin(ctx, 0); err != nil {
 		return err
 	}
 	for range w.Users {
@@ -108,18 +116,6 @@ func (w *Workload) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
-}
-
-func (w *Workload) signInAdmin(ctx context.Context) error {
-	var o history.Op
-	a := w.do(ctx, request{method: "POST", path: "/auth/login", body: map[string]string{"email": w.Admin.Email, "password": w.Admin.Password}}, &o)
-	if a.status != http.StatusOK {
-		return fmt.Errorf("the administrator cannot sign in: %d %s", a.status, a.body.Code)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.admin = a.body.AccessToken
 	return nil
 }
 
@@ -139,18 +135,27 @@ func (w *Workload) register(ctx context.Context) error {
 	return nil
 }
 
-// keep notes what a token answer has given.
-func (w *Workload) keep(a *answer, o *history.Op) {
-	c := read(a.body.AccessToken)
-	o.NewToken, o.Successor = c.ID, hash(a.body.RefreshToken)
+// keep notes what a token answer has given. Tokens that have expired are
+// forgotten.
+func (w *Workload) keep(a *answer, o *history.Op) watched {
+	t := watched{a.body.AccessToken, read(a.body.AccessToken), w.Recorder.Now()}
+	o.NewToken, o.Successor, o.Key = t.ID, hash(a.body.RefreshToken), t.Key
 	if o.Kind != history.Refresh {
-		o.NewSession = c.Session
+		o.NewSession = t.Session
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.tokens) < maxTokens {
-		w.tokens = append(w.tokens, watched{a.body.AccessToken, c})
+	if len(w.tokens) > 0 && t.at-w.tokens[0].at > 2*tokenLife || len(w.tokens) >= maxTokens {
+		first := 0
+		for first < len(w.tokens)-recent && t.at-w.tokens[first].at > tokenLife {
+			first++
+		}
+		w.tokens = append([]watched(nil), w.tokens[first:]...)
 	}
+	if len(w.tokens) < maxTokens {
+		w.tokens = append(w.tokens, t)
+	}
+	return t
 }
 
 // signIn gives the user a session; it tries each password that may be right.
@@ -169,9 +174,9 @@ func (w *Workload) signIn(ctx context.Context, u *user, node int) (*session, err
 			}
 			u.passwords = u.passwords[i : i+1 : i+1]
 			o.User = u.id
-			w.keep(&a, &o)
+			t := w.keep(&a, &o)
 			w.Recorder.Add(o)
-			return w.begin(u, &a), nil
+			return w.begin(u, t, &a), nil
 		case http.StatusUnauthorized:
 			w.Recorder.Add(o)
 			continue // another password
@@ -188,8 +193,8 @@ func (w *Workload) signIn(ctx context.Context, u *user, node int) (*session, err
 var errLocked = errors.New("the account is locked")
 
 // begin adds the session of a token answer to those that are alive.
-func (w *Workload) begin(u *user, a *answer) *session {
-	s := &session{user: u, id: a.body.SessionID, access: a.body.AccessToken, refresh: a.body.RefreshToken}
+func (w *Workload) begin(u *user, t watched, a *answer) *session {
+	s := &session{user: u, id: a.body.SessionID, access: t, secret: a.body.RefreshToken}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sessions = append(w.sessions, s)
@@ -218,10 +223,4 @@ func (w *Workload) pick(rng *rand.Rand) *session {
 		return nil
 	}
 	return w.sessions[rng.IntN(len(w.sessions))]
-}
-
-func (w *Workload) adminToken() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.admin
 }
