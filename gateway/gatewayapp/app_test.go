@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -229,23 +227,12 @@ func TestApp_LimitsHoldWithoutRedis(t *testing.T) {
 }
 
 func TestApp_TLS(t *testing.T) {
-	example := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
-	defer example.Close()
-	dir := t.TempDir()
-	key, err := x509.MarshalPKCS8PrivateKey(example.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: example.Certificate().Raw}, "key.pem": {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w := newWorld(t, func(c *Config) { c.TLSCert, c.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem") })
+	certFile, keyFile := certificateFiles(t)
+	w := newWorld(t, func(c *Config) { c.TLSCert, c.TLSKey = certFile, keyFile })
 	roots := x509.NewCertPool()
-	roots.AddCert(example.Certificate())
+	if text, err := os.ReadFile(certFile); err != nil || !roots.AppendCertsFromPEM(text) {
+		t.Fatal("the certificate cannot be read")
+	}
 	for _, http2 := range []bool{false, true} {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: http2}
 		w.client.Transport = transport

@@ -50,12 +50,12 @@ type secureConn struct {
 // ConnectionState is the state after the handshake.
 func (c secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
-// Read reads what may pass. What must not is a poison to net/http within a
-// head, so that it refuses the request when its turn has come, and an error
-// within a body, whose handler is at work.
+// Read reads what may pass. In the place of what must not stands what net/http
+// refuses, when its turn has come; an error would end a request before it that
+// is still under way.
 func (c *http1Conn) Read(p []byte) (int, error) {
-	if refusal := c.refusal.Load(); refusal != nil {
-		return c.refused(p, refusal)
+	if c.refusal.Load() != nil {
+		return c.refused(p)
 	}
 	n, err := c.halfCloser.Read(p)
 	if n == 0 {
@@ -70,20 +70,15 @@ func (c *http1Conn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	c.refusal.Store(refusal)
-	if !c.scanner.RefusedInBody() {
-		c.pending = framing.Poison
-	}
+	c.pending = framing.Poison
 	if passed > 0 {
 		return passed, nil
 	}
-	return c.refused(p, refusal)
+	return c.refused(p)
 }
 
 // refused reads what stands in the place of what was refused.
-func (c *http1Conn) refused(p []byte, refusal *fault.Error) (int, error) {
-	if c.scanner.RefusedInBody() {
-		return 0, refusal
-	}
+func (c *http1Conn) refused(p []byte) (int, error) {
 	if len(c.pending) == 0 {
 		return 0, io.EOF
 	}

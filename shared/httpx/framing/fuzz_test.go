@@ -10,27 +10,29 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/httpx/framing"
 )
 
 // scan sends input through a Scanner in pieces of the given size. It gives what
 // passed, and the places behind each request that is whole, as far as a piece
 // ends there.
-func scan(input []byte, piece, maxHead int) (passed []byte, ends []int, s framing.Scanner, whole bool) {
-	s = framing.New(maxHead, false)
+func scan(input []byte, piece, maxHead int) (passed []byte, ends []int, refusal *fault.Error) {
+	s := framing.New(maxHead, false)
 	for len(input) > 0 {
 		p := input[:min(piece, len(input))]
-		n, refusal := s.Scan(p)
+		var n int
+		n, refusal = s.Scan(p)
 		passed = append(passed, p[:n]...)
 		if refusal != nil {
-			return passed, ends, s, false
+			return passed, ends, refusal
 		}
 		input = input[n:]
 		if framing.AtStart(&s) && (len(ends) == 0 || ends[len(ends)-1] != len(passed)) {
 			ends = append(ends, len(passed))
 		}
 	}
-	return passed, ends, s, true
+	return passed, ends, nil
 }
 
 // requestsOf reads requests as net/http's server does, and gives the places
@@ -67,10 +69,10 @@ func FuzzScanner(f *testing.F) {
 		if len(input) > 8*maxHead {
 			return
 		}
-		passed, ends, s, whole := scan(input, 1, maxHead)
-		other, _, _, otherWhole := scan(input, int(piece)+1, maxHead)
-		if otherWhole != whole || whole && !bytes.Equal(other, passed) {
-			t.Fatalf("in pieces of 1: passes %q, %v; in pieces of %d: %q, %v", passed, whole, piece+1, other, otherWhole)
+		passed, ends, refusal := scan(input, 1, maxHead)
+		other, _, otherRefusal := scan(input, int(piece)+1, maxHead)
+		if otherRefusal != refusal || refusal == nil && !bytes.Equal(other, passed) {
+			t.Fatalf("in pieces of 1: passes %q, %v; in pieces of %d: %q, %v", passed, refusal, piece+1, other, otherRefusal)
 		}
 		theirs, err := requestsOf(passed)
 		if !isPrefix(theirs, ends) {
@@ -79,7 +81,7 @@ func FuzzScanner(f *testing.F) {
 		if len(theirs) < len(ends) && !stricter(err) {
 			t.Fatalf("net/http finds %d requests, we %d in %q: %v", len(theirs), len(ends), passed, err)
 		}
-		if whole || s.RefusedInBody() {
+		if refusal == nil {
 			return
 		}
 		refused := append(slices.Clip(passed), framing.Poison...)

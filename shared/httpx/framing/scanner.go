@@ -21,6 +21,13 @@ const (
 // Preface begins every HTTP/2 connection (RFC 9113 section 3.4).
 const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
+// Poison is put in the place of what is refused. net/http refuses it wherever it
+// stands: in a request line, a field or a chunk's line because of the NUL or
+// the bare LF, and among trailers, where it forgives both, because of a line
+// without a colon. So it is net/http that refuses the request, when its turn
+// has come.
+const Poison = "\x00\n\x00refused\r\n\r\n"
+
 // part is the part of a connection's bytes that comes next.
 type part uint8
 
@@ -49,7 +56,6 @@ type Scanner struct {
 	left    int64  // bytes of the body or the chunk
 	head    head
 	refusal *fault.Error
-	inBody  bool // the refused byte was one of a body
 }
 
 // New returns a Scanner for a new connection. maxHead bounds a request's start
@@ -77,10 +83,6 @@ func (s *Scanner) Passes() {
 // IsHTTP2 reports whether the client has begun to speak HTTP/2.
 func (s *Scanner) IsHTTP2() bool { return s.http2 && s.part == foreign }
 
-// RefusedInBody reports whether what Scan has refused was the body of a request
-// whose head had passed.
-func (s *Scanner) RefusedInBody() bool { return s.inBody }
-
 // Scan reads the next bytes of the connection. It returns how many of them may
 // pass; if these are not all, also why the next one may not: with fault.Malformed,
 // HeadersTooLarge, URITooLong, UnsupportedTransferCoding or UnsupportedVersion.
@@ -91,7 +93,6 @@ func (s *Scanner) Scan(p []byte) (passed int, refusal *fault.Error) {
 		n, refusal = s.step(p[passed:])
 		passed += n
 		if refusal != nil {
-			s.inBody = s.part >= body
 			s.refusal, s.part, s.line = refusal, refused, nil
 		}
 	}
@@ -257,8 +258,3 @@ func (s *Scanner) takePreface(p []byte) (int, *fault.Error) {
 	}
 	return len(p), nil
 }
-
-// Poison is put in the place of what is refused in a head. It makes net/http
-// refuse that head, wherever in it it stands: a NUL is allowed in no part, and
-// the empty line ends the head at once.
-const Poison = "\x00refused\r\n\r\n"
