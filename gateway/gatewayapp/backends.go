@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -49,7 +48,7 @@ type backends struct {
 type backend struct {
 	spec       route.Upstream
 	set        *upstream.Set
-	transports map[time.Duration]*http.Transport // by time-out
+	transports map[time.Duration]*proxy.Transport // by time-out
 	proxies    map[time.Duration]*proxy.Proxy
 	stop       context.CancelFunc // of its health checks
 }
@@ -99,7 +98,7 @@ func newBackend(spec route.Upstream) (*backend, error) {
 		return nil, err
 	}
 	return &backend{
-		spec: spec, set: set, transports: map[time.Duration]*http.Transport{}, proxies: map[time.Duration]*proxy.Proxy{},
+		spec: spec, set: set, transports: map[time.Duration]*proxy.Transport{}, proxies: map[time.Duration]*proxy.Proxy{},
 	}, nil
 }
 
@@ -192,6 +191,9 @@ func (b *backends) close() {
 	defer b.mu.Unlock()
 	for _, each := range b.byName {
 		each.retire()
+		for _, transport := range each.transports {
+			_ = transport.Close() // never fails
+		}
 	}
 	b.probes.Wait()
 }

@@ -90,7 +90,7 @@ func TestServe_BothFramingsAreFoundAcrossReadsAndConnectionsInUse(t *testing.T) 
 				head += "Content-Length: 2\r\n"
 			}
 			// The body looks like a head that is framed twice.
-			for _, b := range []byte(head + "\r\n30\r\n\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n") {
+			for _, b := range []byte(head + "\r\n33\r\n\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n") {
 				_ = out.WriteByte(b)
 				_ = out.Flush()
 			}

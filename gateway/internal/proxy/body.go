@@ -33,10 +33,19 @@ type clientBody struct {
 	limit   int64 // 0 is unlimited
 	started time.Time
 
-	mu     sync.Mutex // reads run in the transport, and may outlast the exchange
-	read   int64
-	err    error // what the client did wrong
-	closed bool
+	mu      sync.Mutex // reads run in the transport
+	over    sync.Cond  // of mu: a read is
+	reading bool
+	read    int64
+	whole   bool  // nothing more is to come
+	err     error // what the client did wrong
+	closed  bool
+}
+
+// open makes the body that of a client, who sends it by src.
+func (b *clientBody) open(src io.Reader, client *http.ResponseController, limit int64, started time.Time) {
+	b.src, b.client, b.limit, b.started = src, client, limit, started
+	b.over.L = &b.mu
 }
 
 // Read reads on. It never gives more than the limit.
@@ -64,12 +73,15 @@ func (b *clientBody) room(want int) (int, error) {
 		want = int(min(int64(want), b.limit-b.read+1)) // one more byte tells whether there is more
 	}
 	_ = b.client.SetReadDeadline(b.deadline(time.Now())) // where there are no deadlines, the limit remains
+	b.reading = true
 	return want, nil
 }
 
 func (b *clientBody) took(n int, err error) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.reading = false
+	b.over.Broadcast()
 	b.read += int64(n)
 	if b.limit > 0 && b.read > b.limit {
 		b.err = errBodyTooLarge
@@ -81,9 +93,12 @@ func (b *clientBody) took(n int, err error) (int, error) {
 		// From now on the server watches whether the client goes away, which
 		// must not end at the deadline of the body. After any other error the
 		// deadline stays: what is left of the body is not waited for.
+		b.whole = true
 		if !b.closed {
 			_ = b.client.SetReadDeadline(time.Time{})
 		}
+	case b.closed:
+		return 0, errBodyOver
 	case b.err != nil: // it was refused, and that is why
 		return 0, b.err
 	default:
@@ -129,12 +144,25 @@ func clientFault(err error) error {
 // another target may get it then. The exchange ends it with end.
 func (b *clientBody) Close() error { return nil }
 
-// end refuses further reads, and returns what the client did wrong.
-func (b *clientBody) end() error {
+// end refuses further reads. With wait it ends one that is under way and waits
+// for it; else that goes on until the rest of the body has come or is given up.
+func (b *clientBody) end(wait bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	return b.err
+	if !wait || !b.reading || b.client.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return
+	}
+	for b.reading {
+		b.over.Wait()
+	}
+}
+
+// unread reports whether there is a body that has not been read to its end.
+func (b *clientBody) unread() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.src != nil && !b.whole
 }
 
 func (b *clientBody) fault() error {

@@ -14,7 +14,7 @@
 // slow, going away) is told from what the upstream did wrong: only the latter
 // counts against the health of a target.
 //
-//	Serve ─► rewrite (headers, identity, path) ─► RoundTrip (choose a target,
-//	   ▲                                             at most one other on a refused
-//	   └── answer (headers, streams, stalls) ◄────── connection, check the framing)
+//	Serve ─► outgoing (headers, identity, path) ─► roundTrip (choose a target, at
+//	   ▲                                               most one other on a refused
+//	   └── relay (headers, streams, stalls) ◄────────── connection; Transport)
 package proxy

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,8 @@ const maxOutlive = 24 * time.Hour
 const idle = -1
 
 // exchange is one request on its way to an upstream and back. It is the
-// context of the outgoing request, the writer of the answer, and the body of
-// the answer, so that all of them are one allocation.
+// context of the outgoing request and the writer of the answer's body, so that
+// all of them are one allocation.
 type exchange struct {
 	context.Context // of the client's request
 
@@ -41,18 +42,23 @@ type exchange struct {
 	call    *Call
 	given   http.Header // what the gateway says beside an upstream's answer; may be nil
 	body    clientBody
+	url     url.URL // of the outgoing request
 	target  *upstream.Target
 	started time.Time
+	http1   bool // the client's request
+	http10  bool
 
 	err       error            // what became of it, if no answer was begun
 	committed bool             // an answer was begun
 	outcome   upstream.Outcome // what it tells about the target
 
-	answer  io.ReadCloser  // from the upstream
-	granted *http.Response // a 101 by the upstream
-	quiet   bool           // an event stream
-	moved   atomic.Int64   // when the answer last moved, since started; or idle
-	cut     atomic.Bool    // the answer was ended from here
+	answer  io.ReadCloser // from the upstream
+	lost    error         // the client does not take the answer
+	eager   bool          // what has come goes out at once
+	pending bool          // something that has come is held back
+	quiet   bool          // an event stream
+	moved   atomic.Int64  // when the answer last moved, since started; or idle
+	cut     atomic.Bool   // the answer was ended from here
 
 	mu       sync.Mutex   // guards what follows, which timers and the registry use as well
 	watch    *time.Timer  // looks after the answer
@@ -61,58 +67,6 @@ type exchange struct {
 	finished bool
 	ending   chan live.Cause // a WebSocket must end
 }
-
-type exchangeKey struct{}
-
-// Value finds the exchange itself, for the callbacks of the reverse proxy.
-func (x *exchange) Value(key any) any {
-	if _, ok := key.(exchangeKey); ok {
-		return x
-	}
-	return x.Context.Value(key)
-}
-
-func exchangeOf(r *http.Request) *exchange {
-	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
-	return x
-}
-
-// Header is that of the client's answer.
-func (x *exchange) Header() http.Header { return x.client.Header() }
-
-// Unwrap lets http.ResponseController reach the client's writer.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.client }
-
-// WriteHeader begins the answer; interim ones do not count.
-func (x *exchange) WriteHeader(status int) {
-	if status >= 200 {
-		x.committed = true
-	}
-	x.client.WriteHeader(status)
-}
-
-// Write gives the client some of the answer, and notes that something moves.
-func (x *exchange) Write(p []byte) (int, error) {
-	x.moved.Store(int64(time.Since(x.started)))
-	n, err := x.client.Write(p)
-	if x.quiet {
-		x.moved.Store(idle)
-	}
-	return n, err
-}
-
-// Read reads on in the answer. What goes wrong here is the upstream's doing,
-// unless we closed it or the client went away.
-func (x *exchange) Read(p []byte) (int, error) {
-	n, err := x.answer.Read(p)
-	if err != nil && err != io.EOF && !x.cut.Load() && x.Err() == nil {
-		x.outcome = upstream.Failed
-	}
-	return n, err
-}
-
-// Close closes the upstream's answer.
-func (x *exchange) Close() error { return x.answer.Close() }
 
 // longBody is the size from which a request's body may last, and its caller is
 // judged again meanwhile, like that of a long answer.
@@ -130,11 +84,10 @@ func (x *exchange) expectBody(length int64) {
 	x.watch = time.AfterFunc(longAfter, x.look)
 }
 
-// lookAfter begins to look after an answer that has a body: at first when it
-// becomes a long one, and from then on whether it stands still. An answer that
-// is over before costs a timer that never fires. A request that was refused
-// meanwhile gets no answer but that.
-func (x *exchange) lookAfter(answer io.ReadCloser) error {
+// watchOver looks at an answer when it becomes a long one, and from then on
+// whether it stands still. One that is over before costs a timer that never
+// fires. A request that was refused meanwhile gets no answer but that.
+func (x *exchange) watchOver(answer io.ReadCloser) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.refused != nil {
@@ -237,7 +190,7 @@ func (x *exchange) finish() {
 	if x.live != nil {
 		x.proxy.live.Remove(x.live)
 	}
-	_ = x.body.end()
+	x.body.end(x.committed)
 	if x.target != nil {
 		x.target.Report(x.outcome)
 		x.target.Release()

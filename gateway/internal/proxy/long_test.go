@@ -281,14 +281,14 @@ func TestNewTransport_TLS(t *testing.T) {
 	roots.AddCert(up.Certificate())
 	transport := NewTransport(0, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
 	t.Cleanup(transport.CloseIdleConnections)
-	if transport.ResponseHeaderTimeout != DefaultTimeout {
-		t.Errorf("timeout %v", transport.ResponseHeaderTimeout)
+	if transport.other.ResponseHeaderTimeout != DefaultTimeout {
+		t.Errorf("timeout %v", transport.other.ResponseHeaderTimeout)
 	}
 	res, body := tunedFront(t, Options{Transport: transport}, up.URL).ask(t, get)
 	if res.StatusCode != http.StatusOK || body != "ok" {
 		t.Errorf("got %d %q", res.StatusCode, body)
 	}
-	_, err := transport.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
+	_, err := transport.other.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
 	if !unreachable(err) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("dialling a closed port: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 )
@@ -16,7 +17,7 @@ type Probe struct {
 
 // NewProbe returns a probe that asks for the given path.
 func NewProbe(path string) *Probe {
-	transport := NewTransport(0, nil)
+	transport := newOther(DefaultTimeout, dialer{net: net.Dialer{Timeout: dialTimeout}})
 	transport.DisableKeepAlives = true // a new connection each time is part of the question
 	return &Probe{path: path, transport: transport}
 }

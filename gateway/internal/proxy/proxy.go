@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/http/httputil"
+	"net/url"
 	"time"
 
 	"gatehouse.internal/gateway/internal/proxy/live"
@@ -37,7 +37,7 @@ type Proxy struct {
 	live      *live.Registry
 	log       *slog.Logger
 	observe   func(upstream string, status int, took time.Duration)
-	reverse   *httputil.ReverseProxy
+	buffers   buffers
 	pause     time.Duration // how long an answer may stand still
 }
 
@@ -53,14 +53,6 @@ func New(o Options) *Proxy {
 	if p.observe == nil {
 		p.observe = func(string, int, time.Duration) {}
 	}
-	p.reverse = &httputil.ReverseProxy{
-		Rewrite:        p.rewrite,
-		Transport:      roundTripper{p},
-		ModifyResponse: p.answered,
-		ErrorHandler:   noteError,
-		BufferPool:     new(buffers),
-		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}
 	return p
 }
 
@@ -69,6 +61,8 @@ func New(o Options) *Proxy {
 // answer that was begun cannot be finished, Serve panics with
 // http.ErrAbortHandler, as net/http wants it, so that the client sees that it
 // was cut short.
+//
+// The request is used up: its header becomes that of the upstream's.
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error {
 	if looped(r.Header, p.pseudonym) {
 		return errLoop
@@ -76,42 +70,34 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	if call.MaxBody > 0 && r.ContentLength > call.MaxBody {
 		return errBodyTooLarge
 	}
-	x := &exchange{Context: r.Context(), proxy: p, client: w, call: call, started: time.Now()}
-	out := r.WithContext(x)
-	if r.ContentLength != 0 && r.Body != nil {
-		x.body = clientBody{src: r.Body, client: http.NewResponseController(w), limit: call.MaxBody, started: x.started}
-		out.Body = &x.body
-		x.expectBody(r.ContentLength)
-	}
-	if len(r.Header["Upgrade"]) > 0 && (!call.WebSocket || !wantsWebSocket(r)) {
-		delete(r.Header, "Upgrade") // the reverse proxy then forwards none
-	}
+	x := &exchange{Context: r.Context(), proxy: p, client: w, call: call, started: time.Now(), http1: r.ProtoMajor == 1, http10: r.ProtoMajor == 1 && r.ProtoMinor == 0}
+	out := x.outgoing(r)
 	x.keepGiven()
 	defer x.finish()
-	p.reverse.ServeHTTP(x, out)
-	if x.granted != nil {
-		return x.tunnel()
+	res, err := p.roundTrip(x, out) //nolint:bodyclose // tunnel and relay close it
+	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
+		return x.tunnel(res)
 	}
-	if x.committed {
-		return nil
+	if err == nil {
+		err = x.relay(res)
+	}
+	if err != nil {
+		x.failed(err)
 	}
 	return x.err
 }
 
-// rewrite makes the request for the upstream. The reverse proxy has already
-// removed what belongs to the client's own hop, so nothing that is set here
-// can be removed by naming it in Connection.
-func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
-	x := exchangeOf(pr.In)
-	call, h := x.call, pr.Out.Header
-	if pr.Out.Body != nil {
-		pr.Out.Body = &x.body
+// outgoing makes the request for the upstream. What belongs to the client's own
+// hop is removed first, so nothing that is set here can be removed by naming it
+// in Connection. What comes after the body was checked by nobody, so it is not
+// forwarded.
+func (x *exchange) outgoing(r *http.Request) *http.Request {
+	p, call, h := x.proxy, x.call, r.Header
+	upgrade := call.WebSocket && wantsWebSocket(r)
+	dropHop(h)
+	if upgrade {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
-	// Opaque is written as it is; parsing and encoding again could change it.
-	pr.Out.URL.Opaque, pr.Out.URL.RawQuery, pr.Out.URL.ForceQuery = call.Path, call.Query, call.HasQuery
-	pr.Out.Host = ""        // the target's own name; the client's is in X-Forwarded-Host
-	pr.Out.Trailer = nil    // a field that comes after the body was checked by nobody
-	pr.Out.Header.Del("Te") // and we forward none
 	dropForged(h)
 	dropCookies(h, p.issuer)
 	if call.RequestHeaders != nil {
@@ -119,23 +105,32 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 	guardReplay(h)
 	p.setIdentity(h, call)
-	p.setPath(h, pr.In, call)
+	p.setPath(h, r, call)
+
+	out := r.WithContext(x)
+	// Opaque is written as it is; parsing and encoding again could change it.
+	x.url = url.URL{Opaque: call.Path, RawQuery: call.Query, ForceQuery: call.HasQuery}
+	out.URL = &x.url
+	out.Host = "" // the target's own name; the client's is in X-Forwarded-Host
+	out.Body, out.Trailer, out.Close = nil, nil, false
+	if r.ContentLength != 0 && r.Body != nil {
+		x.body.open(r.Body, http.NewResponseController(x.client), call.MaxBody, x.started)
+		out.Body = &x.body
+		x.expectBody(r.ContentLength)
+	}
+	return out
 }
 
-// roundTripper is the reverse proxy's way to the targets.
-type roundTripper struct{ *Proxy }
-
-// RoundTrip sends the request to a target, and if no connection to it came
+// roundTrip sends the request to a target, and if no connection to it came
 // about, once to another one.
-func (p roundTripper) RoundTrip(out *http.Request) (*http.Response, error) {
-	x := exchangeOf(out)
+func (p *Proxy) roundTrip(x *exchange, out *http.Request) (*http.Response, error) {
 	first, err := p.set.Acquire(nil)
 	if err != nil {
 		return nil, err
 	}
 	x.target = first
-	res, err := p.send(out, first)
-	if !unreachable(err) || out.Context().Err() != nil {
+	res, err := p.send(x, out)
+	if !unreachable(err) || x.Err() != nil {
 		return res, err
 	}
 	second, refused := p.set.Acquire(x.target)
@@ -145,11 +140,12 @@ func (p roundTripper) RoundTrip(out *http.Request) (*http.Response, error) {
 	x.target.Report(upstream.Unreachable)
 	x.target.Release()
 	x.target = second
-	return p.send(out, second)
+	return p.send(x, out)
 }
 
-func (p roundTripper) send(out *http.Request, target *upstream.Target) (*http.Response, error) {
-	out.URL.Scheme, out.URL.Host = target.URL.Scheme, target.URL.Host
+// send sends the request to the exchange's target.
+func (p *Proxy) send(x *exchange, out *http.Request) (*http.Response, error) {
+	x.url.Scheme, x.url.Host = x.target.URL.Scheme, x.target.URL.Host
 	started := time.Now()
 	res, err := p.transport.RoundTrip(out)
 	if err == nil {
@@ -160,24 +156,14 @@ func (p roundTripper) send(out *http.Request, target *upstream.Target) (*http.Re
 		return nil, err
 	}
 	p.observe(p.name, res.StatusCode, time.Since(started))
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		x := exchangeOf(out)
-		x.granted, x.ending = res, make(chan live.Cause, 1)
-		return nil, errGranted // it goes on where the reverse proxy has ended
-	}
 	return res, nil
 }
 
-// noteError keeps an error for Serve to return. If an answer was begun, it can
-// only be cut off, which the reverse proxy does.
-func noteError(_ http.ResponseWriter, r *http.Request, err error) {
-	x := exchangeOf(r)
-	if x.granted != nil {
-		return
-	}
+// failed keeps an error for Serve to return.
+func (x *exchange) failed(err error) {
 	x.outcome, x.err = x.judge(err)
 	if fault.Is(x.err, fault.UpstreamError) || fault.Is(x.err, fault.UpstreamTimeout) || fault.Is(x.err, fault.UpstreamUnavailable) {
-		x.proxy.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "upstream call failed",
+		x.proxy.log.LogAttrs(context.WithoutCancel(x), slog.LevelWarn, "upstream call failed",
 			slog.String("upstream", x.proxy.name), slog.String("request_id", x.call.RequestID), slog.Any("error", err))
 	}
 }

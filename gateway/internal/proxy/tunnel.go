@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,8 +37,8 @@ type tunnel struct {
 // ends has had enough or it must end. The connection is the client's own from
 // here on, so that nothing but the frames' bounds decides where the gateway
 // has its say.
-func (x *exchange) tunnel() error {
-	res := x.granted
+func (x *exchange) tunnel(res *http.Response) error {
+	x.ending = make(chan live.Cause, 1)
 	upstream, ok := res.Body.(io.ReadWriteCloser)
 	if !ok {
 		return fmt.Errorf("switch protocols: the upstream's connection is a %T", res.Body)
@@ -68,6 +67,7 @@ func (x *exchange) tunnel() error {
 // greet sends the client the head that switches protocols.
 func (t *tunnel) greet(ours, theirs http.Header) error {
 	dropHop(theirs)
+	delete(theirs, "Content-Length")
 	for name, values := range theirs {
 		ours[name] = append(ours[name], values...)
 	}
@@ -82,18 +82,6 @@ func (t *tunnel) greet(ours, theirs http.Header) error {
 		return fmt.Errorf("switch protocols: %w", err)
 	}
 	return nil
-}
-
-// dropHop removes what was meant for the gateway alone.
-func dropHop(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			h.Del(strings.TrimSpace(name))
-		}
-	}
-	for _, name := range [...]string{"Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length"} {
-		h.Del(name)
-	}
 }
 
 // run carries both ways until both are over.

@@ -10,14 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/h1"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/fault"
 )
 
-var (
-	errSwitched = errors.New("the upstream switched protocols in a way that it was not asked to")
-	errGranted  = errors.New("the upstream has switched protocols as it was asked to")
-)
+var errSwitched = errors.New("the upstream switched protocols in a way that it was not asked to")
 
 // judge turns an error of the reverse proxy into what the client is told, and
 // into what it tells about the target. The client's own faults come first:
@@ -43,10 +41,10 @@ func (x *exchange) judge(err error) (upstream.Outcome, error) {
 	return upstream.Failed, fault.Wrap(fault.UpstreamError, "The service behind this route did not give a valid answer.", err)
 }
 
-// unreachable reports whether no connection came about.
+// unreachable reports whether no connection could be had.
 func unreachable(err error) bool {
 	_, is := errors.AsType[*dialError](err)
-	return is
+	return is || errors.Is(err, h1.ErrBusy)
 }
 
 // checkSwitch refuses a 101 that nobody asked for, or that does not grant what

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse.internal/gateway/internal/proxy/h1"
+	"gatehouse.internal/gateway/internal/proxy/live"
+	"gatehouse.internal/gateway/internal/upstream"
+	"gatehouse.internal/shared/contract"
+)
+
+// An exchange is told of interim answers, and writes the body of the final one.
+var (
+	_ h1.Informed = (*exchange)(nil)
+	_ h1.Waiter   = (*exchange)(nil)
+)
+
+// Interim gives the client an interim answer, which takes nothing with it of
+// what the gateway says. HTTP/1.0 knows none (RFC 9110 section 15.2).
+func (x *exchange) Interim(status int, fields http.Header) error {
+	if x.http10 {
+		return nil
+	}
+	dropHop(fields)
+	x.clean(fields)
+	header := x.client.Header()
+	clear(header)
+	maps.Copy(header, fields)
+	x.client.WriteHeader(status)
+	clear(header)
+	maps.Copy(header, x.given)
+	return nil
+}
+
+// relay gives the client the upstream's answer. It returns an error if the
+// answer was not begun.
+func (x *exchange) relay(res *http.Response) error {
+	defer func() { _ = res.Body.Close() }()
+	dropHop(res.Header)
+	if err := x.prepare(res); err != nil {
+		return err
+	}
+	if res.Body != http.NoBody {
+		if err := x.lookAfter(res); err != nil {
+			return err
+		}
+	}
+	header := x.client.Header()
+	for name, values := range res.Header {
+		if before, has := header[name]; has {
+			values = append(before, values...)
+		}
+		header[name] = values
+	}
+	announced := slices.Sorted(maps.Keys(res.Trailer))
+	if len(announced) > 0 {
+		header["Trailer"] = []string{strings.Join(announced, ", ")}
+	}
+	if x.body.unread() { // the client still sends, and what comes on its connection is no request
+		_ = http.NewResponseController(x.client).EnableFullDuplex() // not known to HTTP/2, which needs none
+		if x.http1 {
+			header["Connection"] = []string{"close"}
+		}
+	}
+	x.committed = true
+	x.client.WriteHeader(res.StatusCode)
+	if res.Body != http.NoBody {
+		x.carry(res)
+	}
+	x.trail(res.Trailer, announced)
+	return nil
+}
+
+// carry gives the client the body of the answer. One that cannot be finished is
+// cut off.
+func (x *exchange) carry(res *http.Response) {
+	x.pending = true // the head
+	var err error
+	if from, ok := res.Body.(io.WriterTo); ok {
+		_, err = from.WriteTo(x)
+	} else {
+		err = x.copyFrom(res.Body)
+	}
+	if err == nil {
+		return
+	}
+	if x.lost == nil && !x.cut.Load() && x.Err() == nil {
+		x.outcome = upstream.Failed // nobody else can have ended it
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// copyFrom copies a body that cannot do so itself.
+func (x *exchange) copyFrom(body io.Reader) error {
+	memory := x.proxy.buffers.lend()
+	defer x.proxy.buffers.takeBack(memory)
+	for {
+		if err := x.Wait(); err != nil {
+			return err
+		}
+		n, err := body.Read(memory[:])
+		if n > 0 {
+			if _, err := x.Write(memory[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err //nolint:wrapcheck // nobody reads it: the answer is cut off
+		}
+	}
+}
+
+// Write gives the client some of the answer, and notes that something moves.
+func (x *exchange) Write(p []byte) (int, error) {
+	x.moved.Store(int64(time.Since(x.started)))
+	x.pending = true
+	n, err := x.client.Write(p)
+	if x.quiet {
+		x.moved.Store(idle)
+	}
+	if err != nil {
+		x.lost = err
+	}
+	return n, err
+}
+
+// Wait sends on what is held back, before more is waited for, where the answer
+// may be a stream.
+func (x *exchange) Wait() error {
+	if !x.eager || !x.pending {
+		return nil
+	}
+	x.pending = false
+	if err := http.NewResponseController(x.client).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		x.lost = err
+		return err //nolint:wrapcheck // nobody reads it: the answer is cut off
+	}
+	return nil
+}
+
+// trail sends what came after the body. Fields of the gateway's own and those
+// that no service may set are not among it.
+func (x *exchange) trail(fields http.Header, announced []string) {
+	if len(fields) == 0 {
+		return
+	}
+	x.clean(fields)
+	delete(fields, contract.HeaderRequestID)
+	_ = http.NewResponseController(x.client).Flush() // has net/http send the body in chunks, behind which fields can stand
+	header := x.client.Header()
+	for name, values := range fields {
+		if _, said := slices.BinarySearch(announced, name); !said {
+			name = http.TrailerPrefix + name
+		}
+		header[name] = values
+	}
+}
+
+// lookAfter finds out how an answer with a body moves, and has it watched.
+func (x *exchange) lookAfter(res *http.Response) error {
+	x.quiet = isEventStream(res.Header)
+	x.eager = x.quiet || res.ContentLength < 0
+	if err := x.watchOver(res.Body); err != nil {
+		return err
+	}
+	if x.quiet {
+		x.register(live.EventStream)
+	}
+	return nil
+}
+
+// buffers lends the memory through which bodies are copied.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) lend() *[bufferSize]byte {
+	if lent, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return lent
+	}
+	return new([bufferSize]byte)
+}
+
+func (b *buffers) takeBack(p *[bufferSize]byte) { b.pool.Put(p) }
