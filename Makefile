@@ -9,6 +9,7 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 CHAOS_SEEDS    ?= 1-20
 CHAOS_DURATION ?= 2m
+MODEL_CHECKS   ?= 2000
 PKGS     ?= work
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE = $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
@@ -47,8 +48,9 @@ fuzz:
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" </dev/null || exit 1; \
 	done
 
-## chaos: the real system under faults, for CHAOS_DURATION (2m) with each of CHAOS_SEEDS (1-20)
+## chaos: the real system under faults, for CHAOS_DURATION (2m) with each of CHAOS_SEEDS (1-20), and the model with MODEL_CHECKS (2000) scripts
 chaos:
+	go test -count=1 -timeout 1h -run 'TestModel' $(TESTFLAGS) ./auth-service/internal/sequencer -rapid.checks=$(MODEL_CHECKS)
 	CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_DURATION=$(CHAOS_DURATION) go test -count=1 -timeout 6h -v -run 'Chaos' $(TESTFLAGS) ./deploy/standalone/internal/chaos
 	go test $(RACE) -count=1 -timeout 20m -run 'Fault|Restart' $(TESTFLAGS) $(PKGS)
 

@@ -57,6 +57,27 @@ func authFaults() []scenario {
 				w.clients.Race(w.ctx, rng)
 			}
 		}},
+		{name: "F34 I1 I5 I6 I13: a signing key is revoked in an emergency", short: true, after: ended(4401), run: func(w *world) {
+			w.must(w.clients.RevokeKey(w.ctx, 0))
+			w.must(w.clients.SignInEverywhere(w.ctx))
+			w.wait(time.Second)
+		}},
+		{name: "F34 F8 I1 I2 I5: likewise while gateways are cut off from NATS, or deaf, and an auth-service is stopped", run: func(w *world) {
+			end := together(w.links("gateway-1", w.brokerNames(), heal), w.links("gateway-2", append(w.brokerNames(), "redis"), heal), w.Auths[1].Resume)
+			w.fault("gateways are cut off and deaf, auth-2 is stopped", fault{
+				begin: together(w.links("gateway-1", w.brokerNames(), cut), w.links("gateway-2", append(w.brokerNames(), "redis"), deafen), w.Auths[1].Pause,
+					func() error { return w.emergency(2) }),
+				end: end, last: enough,
+			})
+			w.wait(enough)
+			w.must(w.clients.SignInEverywhere(w.ctx))
+		}},
+		{name: "F34 F1 F25 I1 I5: likewise while NATS is down, and the auth-services are killed", run: func(w *world) {
+			w.fault("NATS is down", fault{begin: together(each(w.Brokers, kill), func() error { return w.emergency(0) }), end: each(w.Brokers, start), last: enough})
+			w.fault("auth-1 is killed", fault{begin: together(func() error { return w.emergency(1) }, w.Auths[0].Kill), end: w.Auths[0].Start, last: time.Second})
+			w.wait(enough)
+			w.must(w.clients.SignInEverywhere(w.ctx))
+		}},
 		{name: "F34 I6: the signing key changes while a gateway cannot reach the auth-services", run: func(w *world) {
 			auths := []string{"auth-1", "auth-2"}
 			w.fault("gateway-1 is cut off from the auth-services", fault{
@@ -65,4 +86,16 @@ func authFaults() []scenario {
 			})
 		}},
 	}
+}
+
+// emergency revokes the signing key through a gateway, until that is answered:
+// other parts are broken, and a client would try again.
+func (w *world) emergency(node int) error {
+	var err error
+	for range 5 {
+		if err = w.clients.RevokeKey(w.ctx, node); err == nil {
+			return nil
+		}
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -47,21 +46,14 @@ func clockFaults() []scenario {
 }
 
 func TestChaos_wrong_clocks(t *testing.T) {
-	needPostgres(t)
 	if !long() {
 		t.Skip("it belongs to make chaos: the standard library is compiled anew for it")
 	}
-	bin := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
-	defer cancel()
-	if err := cluster.BuildWithClock(ctx, bin); err != nil {
-		t.Fatal(err)
-	}
-	c := startClusterOf(t, bin)
+	c := startCluster(t, &skewable)
 	for i, s := range clockFaults() {
 		t.Run(s.name, func(t *testing.T) {
 			w := newWorld(t, c, uint64(i)) //nolint:gosec // small
-			w.run(func() { s.run(w) }, s.without...)
+			s.play(w)
 		})
 	}
 }

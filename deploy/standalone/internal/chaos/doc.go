@@ -13,10 +13,13 @@
 //
 // The tests are the named faults of THREATS, each with the invariants that it
 // is held to, and runs with random faults. "make test" runs a few of each for
-// less than a minute; "make chaos" runs all, with CHAOS_SEEDS (such as 1-20 or
-// 3,7) and CHAOS_DURATION. A run that fails prints its seed, the violations, and
-// the end of every process's log; CHAOS_KEEP names a folder in which everything
-// is kept.
+// less than a minute, with one broker; "make chaos" runs all with three, with
+// CHAOS_SEEDS (such as 1-20 or 3,7) and CHAOS_DURATION. A run that fails prints
+// its seed, the violations, and the end of every process's log; CHAOS_KEEP names
+// a folder in which everything is kept. Each run ends with a line "chaos-summary"
+// and its figures in JSON, the last line is that of all runs together: times of
+// healing are then the longest. What is interrupted (SIGINT, SIGTERM) removes
+// its processes, databases and folders first.
 //
 // # What one machine cannot show
 //
@@ -36,8 +39,8 @@
 //   - F33, wrong clocks of Redis, NATS and PostgreSQL: libfaketime would do for
 //     Redis and is not installed; views do not go by those clocks. Clocks of the
 //     services themselves are set wrong, by a changed standard library.
-//   - F37 and I13, open WebSockets and long answers: tests of the gateway's proxy
-//     hold them to it; the clients here make short calls.
+//   - F37, a download of a gigabyte: the clients hold WebSockets and event
+//     streams open; tests of the gateway's proxy hold other long answers to I13.
 //   - F42, full disks: would take a file system of its own, and the right to
 //     mount it.
 //   - F43, no file descriptors, connection tracking, names that do not resolve:

@@ -25,11 +25,11 @@ func gatewayFaults() []scenario {
 		}
 	}
 	return []scenario{
-		{name: "I1 I5 I6 I10: without faults", short: true, run: func(w *world) { w.wait(2 * time.Second) }},
+		{name: "F37 I1 I5 I6 I10 I13: without faults", short: true, after: ended(4401), run: func(w *world) { w.wait(2 * time.Second) }},
 		{name: "F6 I1 I6: a gateway cut off from NATS asks Redis", run: cutOff(cut)},
 		{name: "F6 I1 I6: nothing passes between a gateway and NATS", run: cutOff(swallow)},
-		{name: "F7 I1 I2 I5: a gateway cut off from NATS and Redis says that it does not know", short: true, run: blind(cut)},
-		{name: "F7 I1 I2 I5: nothing passes between a gateway, NATS and Redis", run: blind(swallow)},
+		{name: "F7 F37 I1 I2 I5 I13: a gateway cut off from NATS and Redis says that it does not know", short: true, after: ended(1013), run: blind(cut)},
+		{name: "F7 F37 I1 I2 I5 I13: nothing passes between a gateway, NATS and Redis", after: ended(1013), run: blind(swallow)},
 		{name: "F8 I1 I2 I5: a gateway can send and not receive", run: blind(deafen)},
 		{name: "F8 I1 I6: a gateway can receive from NATS and not send", run: cutOff(func(l *faultproxy.Link) { l.Stall(faultproxy.Up) })},
 		{name: "F10 I1 I6: NATS is two seconds away", run: func(w *world) {

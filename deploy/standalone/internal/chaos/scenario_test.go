@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
 
+	"gatehouse.internal/deploy/standalone/internal/chaos/checker"
 	"gatehouse.internal/deploy/standalone/internal/chaos/cluster"
 	"gatehouse.internal/deploy/standalone/internal/chaos/faultproxy"
 )
@@ -14,21 +16,40 @@ type scenario struct {
 	name    string
 	short   bool
 	run     func(w *world)
-	without []string // rules that do not hold in it, as the name or a comment says
+	without []string                             // rules that do not hold in it, as the name or a comment says
+	after   func(t *testing.T, r checker.Report) // what must have happened, or nil
+}
+
+// play runs the scenario.
+func (s *scenario) play(w *world) {
+	report := w.run(func() { s.run(w) }, s.without...)
+	if s.after != nil {
+		s.after(w.T, report)
+	}
+}
+
+// ended wants some WebSockets to have been closed with a status.
+func ended(status int) func(t *testing.T, r checker.Report) {
+	return func(t *testing.T, r checker.Report) {
+		t.Helper()
+		if r.LiveEnds[fmt.Sprintf("socket_%d", status)] == 0 {
+			t.Errorf("I13: no WebSocket was closed with %d: %v", status, r.LiveEnds)
+		}
+	}
 }
 
 // long tells whether all is to be run, and not only what belongs to "make test".
 func long() bool { return os.Getenv("CHAOS_SEEDS") != "" }
 
 func TestChaos_named_faults(t *testing.T) {
-	c := startCluster(t)
+	c := startCluster(t, &plain)
 	for i, s := range scenarios() {
 		if !s.short && !long() {
 			continue // not skipped: nothing is missing
 		}
 		t.Run(s.name, func(t *testing.T) {
 			w := newWorld(t, c, uint64(i)) //nolint:gosec // small
-			w.run(func() { s.run(w) }, s.without...)
+			s.play(w)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse.internal/deploy/standalone/internal/chaos/cluster"
+	"gatehouse.internal/deploy/standalone/internal/chaos/history"
 	"gatehouse.internal/deploy/standalone/internal/chaos/nemesis"
 )
 
@@ -59,15 +60,24 @@ func TestChaos_random_faults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, seed := range all {
-		t.Run(fmt.Sprintf("I1 I2 I5 I6 I10 I12 seed %d", seed), func(t *testing.T) {
-			c := startCluster(t)
+		t.Run(fmt.Sprintf("I1 I2 I5 I6 I10 I12 I13 seed %d", seed), func(t *testing.T) {
+			b := &plain
+			if long() {
+				b = &skewable
+			}
+			c := startCluster(t, b)
 			w := newWorld(t, c, seed)
 			w.saveDisks()
-			w.run(func() {
+			report := w.run(func() {
 				ctx, cancel := context.WithTimeout(w.ctx, duration)
 				defer cancel()
 				nemesis.Run(ctx, nemesis.NewPlan(seed, nemesis.Faults(c)), w.recorder, w.Logf)
 			})
+			for _, kind := range history.Revocations() {
+				if duration >= time.Minute && report.ByKind[kind] == 0 {
+					t.Errorf("no client has ever done: %s", kind)
+				}
+			}
 		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,31 +20,6 @@ import (
 // settleWithin is how soon after healing all views must equal the database. It
 // is seconds on an idle machine; tests run on busy ones.
 const settleWithin = 30 * time.Second
-
-// binaries are built once for all tests of the package.
-var binaries struct {
-	once   sync.Once
-	folder string
-	err    error
-}
-
-// total is what all runs of the process have seen.
-var total struct {
-	sync.Mutex
-	runs   int
-	report checker.Report
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if total.runs > 0 {
-		fmt.Printf("chaos: %d runs: %s\n", total.runs, &total.report)
-	}
-	if binaries.folder != "" {
-		_ = os.RemoveAll(binaries.folder) // a leftover in the temporary folder harms nobody
-	}
-	os.Exit(code)
-}
 
 func databaseURL() string {
 	if at := os.Getenv("GATEHOUSE_TEST_DATABASE_URL"); at != "" {
@@ -75,69 +49,6 @@ func needPostgres(t *testing.T) {
 	t.Skipf("PostgreSQL does not answer: %v", err)
 }
 
-func build(t *testing.T) string {
-	t.Helper()
-	binaries.once.Do(func() {
-		if binaries.folder, binaries.err = os.MkdirTemp("", "gatehouse-chaos-"); binaries.err == nil { //nolint:usetesting // it outlives this test
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-			defer cancel()
-			binaries.err = cluster.Build(ctx, binaries.folder)
-		}
-	})
-	if binaries.err != nil {
-		t.Fatal(binaries.err)
-	}
-	return binaries.folder
-}
-
-// folder is where a test keeps its logs: a temporary one, or one in CHAOS_KEEP.
-func folder(t *testing.T) string {
-	t.Helper()
-	keep := os.Getenv("CHAOS_KEEP")
-	if keep == "" {
-		return t.TempDir()
-	}
-	at := filepath.Join(keep, filepath.Base(t.Name()))
-	if err := os.MkdirAll(at, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
-
-var clusters atomic.Int64
-
-// startCluster starts a system for a test and its subtests.
-func startCluster(t *testing.T) *cluster.Cluster {
-	t.Helper()
-	needPostgres(t)
-	return startClusterOf(t, build(t))
-}
-
-// startClusterOf starts one of the binaries in a folder.
-func startClusterOf(t *testing.T, bin string) *cluster.Cluster {
-	t.Helper()
-	dir, began := folder(t), time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Config{
-		Dir: dir, Binaries: bin, DatabaseURL: databaseURL(), Name: fmt.Sprintf("chaos_%d_%d", os.Getpid(), clusters.Add(1)),
-		Gateways: 3, Auths: 2, Brokers: 3,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the cluster was ready after %v", time.Since(began).Round(time.Millisecond))
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the end of every log:\n%s", c.Logs(6000))
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
 // world is a system, its clients and what they have noted.
 type world struct {
 	*cluster.Cluster
@@ -145,7 +56,8 @@ type world struct {
 	ctx      context.Context
 	recorder *history.Recorder
 	clients  *workload.Workload
-	settled  time.Duration // how long after healing all views equalled the database
+	healed   time.Duration // how long after healing all views equalled the database
+	ready    time.Duration // and every service was ready
 }
 
 // newWorld makes clients for a system that runs.
@@ -234,7 +146,7 @@ func (w *world) run(body func(), without ...string) checker.Report {
 	w.must(w.Heal())
 	w.settle()
 	w.clients.Sweep(w.ctx)
-	w.wait(time.Second) // live connections of what was revoked must have ended by then
+	w.wait(600 * time.Millisecond) // live connections of what was revoked must have ended by then
 	letGo()
 	live.Wait()
 	h, err := w.recorder.History()
@@ -246,7 +158,8 @@ func (w *world) run(body func(), without ...string) checker.Report {
 func (w *world) judge(h *history.History, without []string) checker.Report {
 	w.Helper()
 	report := checker.Check(h, without...)
-	w.Logf("%s; settled %v after healing", &report, w.settled.Round(time.Millisecond))
+	w.Logf("%s; %v after healing the views equalled the database, %v after it all were ready",
+		&report, w.healed.Round(time.Millisecond), w.ready.Round(time.Millisecond))
 	for i, v := range report.Violations {
 		if i == 20 {
 			w.Errorf("... and %d more violations", len(report.Violations)-i)
@@ -254,47 +167,66 @@ func (w *world) judge(h *history.History, without []string) checker.Report {
 		}
 		w.Error(v)
 	}
-	if report.Accepted == 0 || report.Revocations == 0 || report.Refused == 0 {
+	if report.Accepted == 0 || report.Revocations == 0 || report.Refused == 0 || report.Live == 0 {
 		w.Error("the clients did too little to tell anything")
 	}
 	if w.Failed() {
-		file := filepath.Join(w.Dir, "history.jsonl")
-		if out, err := os.Create(file); err == nil {
-			_ = h.Write(out)
-			_ = out.Close()
-			w.Logf("history in %s (kept if CHAOS_KEEP is set)", file)
-		}
+		w.keep(h)
 	}
-	total.Lock()
-	defer total.Unlock()
-	total.runs++
-	total.report.Add(report)
+	summed.add(w.T, &report, w.healed, w.ready)
 	return report
 }
 
-// settle waits until every gateway's view equals the database (I12).
+// keep writes the history where the logs are.
+func (w *world) keep(h *history.History) {
+	file := filepath.Join(w.Dir, "history.jsonl")
+	out, err := os.Create(file)
+	if err != nil {
+		return // what matters was logged
+	}
+	defer out.Close() //nolint:errcheck // likewise
+	_ = h.Write(out)
+	w.Logf("history in %s (kept if CHAOS_KEEP is set)", file)
+}
+
+// settle waits until every gateway's view equals the database (I12), and until
+// every service is ready. The latter takes longer after all brokers were down:
+// they choose a leader of their streams after 4 to 9 s (nats-server), and a
+// service that reads a stream is not ready before.
 func (w *world) settle() {
 	w.Helper()
 	began := time.Now()
-	slowest, err := w.AwaitLast(w.ctx)
-	w.must(err)
-	ready := time.Since(began)
-	var last error
-	for deadline := began.Add(settleWithin); ; {
+	var group sync.WaitGroup
+	var slowest string
+	var failed error
+	group.Go(func() { slowest, failed = w.AwaitLast(w.ctx); w.ready = time.Since(began) })
+	last := w.agree(began)
+	w.healed = time.Since(began)
+	group.Wait()
+	w.must(failed)
+	if w.healed > 2*time.Second || w.ready > 2*time.Second {
+		w.Logf("the views equalled the database after %v, before: %v; all were ready after %v, at last %s",
+			w.healed.Round(time.Millisecond), last, w.ready.Round(time.Millisecond), slowest)
+	}
+	_ = w.agree(time.Now()) // also now that nobody is on his way up
+	w.recorder.Settled()
+}
+
+// agree waits until the views equal the database, and gives in what they
+// differed last.
+func (w *world) agree(began time.Time) (last error) {
+	w.Helper()
+	for {
 		err := w.equal()
 		if err == nil {
-			break
+			return last
 		}
 		last = err
-		if time.Now().After(deadline) {
+		if time.Since(began) > settleWithin {
 			w.Fatalf("I12: the views do not equal the database %v after healing: %v", settleWithin, last)
 		}
 		w.wait(50 * time.Millisecond)
 	}
-	if w.settled = time.Since(began); w.settled > 2*time.Second {
-		w.Logf("all were ready after %v, at last %s; the views agreed at last on: %v", ready.Round(time.Millisecond), slowest, last)
-	}
-	w.recorder.Settled()
 }
 
 // equal says in what the views differ from the database.

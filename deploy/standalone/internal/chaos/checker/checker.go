@@ -210,18 +210,26 @@ func (c *check) settled(o *history.Op) {
 }
 
 // swept makes sure that after all has settled every token that is dead was
-// tried on every gateway: no acknowledged revocation is lost.
+// tried on every gateway, and refused by all in the same way: no acknowledged
+// revocation is lost.
 func (c *check) swept() {
 	if c.Settled == 0 {
 		return
 	}
 	tried := map[string]map[int]bool{}
+	first := map[string]*history.Op{}
 	for i := range c.Ops {
-		if o := &c.Ops[i]; o.Kind == history.Call && o.Start >= c.Settled {
-			if tried[o.Token] == nil {
-				tried[o.Token] = map[int]bool{}
-			}
-			tried[o.Token][o.Node] = true
+		o := &c.Ops[i]
+		if o.Kind != history.Call || o.Start < c.Settled {
+			continue
+		}
+		if tried[o.Token] == nil {
+			tried[o.Token], first[o.Token] = map[int]bool{}, o
+		}
+		tried[o.Token][o.Node] = true
+		t, known := c.facts.tokens[o.Token]
+		if other := first[o.Token]; known && o.Refused() && other.Refused() && o.Code != other.Code && o.End < t.issued.Start+tokenLife && !c.skewed(o) {
+			c.violation("I12", o, "refused in another way than by #%d: %s", other.ID, other.Code)
 		}
 	}
 	for id, t := range c.facts.tokens {

@@ -215,6 +215,10 @@ func TestCheck(t *testing.T) {
 		{"I12: a revoked token was not tried everywhere", []history.Op{
 			login(0, 10), op(history.Logout, 20, 30, 204), op(history.Call, 110, 120, 401),
 		}, nil, 100, []string{"I12"}},
+		{"I12: two gateways refuse a token in different ways", []history.Op{
+			login(0, 10), op(history.Logout, 20, 30, 204), op(history.Call, 110, 120, 401, code("token_revoked")),
+			op(history.Call, 110, 120, 401, node(1), code("token_invalid")),
+		}, nil, 100, []string{"I12"}},
 		{"I12: all as it should be", []history.Op{
 			login(0, 10), op(history.Logout, 20, 30, 204), op(history.Call, 110, 120, 401), op(history.Call, 110, 120, 401, node(1)),
 			op(history.Login, 5, 8, 200, relogin("s2", "t2")), op(history.Call, 110, 120, 200, uses("t2")),

@@ -113,6 +113,9 @@ func BuildWithClock(ctx context.Context, folder string) error {
 	return Build(ctx, folder, "-overlay", file)
 }
 
+// Clocks tells whether SetClock has an effect.
+func (c *Cluster) Clocks() bool { return c.config.Clocks }
+
 // SetClock makes the wall clock of a process wrong from now on, if its binary is
 // one of BuildWithClock.
 func (c *Cluster) SetClock(p *Process, by time.Duration) error {

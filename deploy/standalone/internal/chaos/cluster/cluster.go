@@ -31,6 +31,8 @@ type Config struct {
 	// Service is the program behind the clients' routes, started as
 	// "PROGRAM echo -addr ADDRESS"; devtools if it is empty.
 	Service string
+	// Clocks says that the binaries are of BuildWithClock.
+	Clocks bool
 }
 
 // Cluster is a running system.
@@ -54,6 +56,9 @@ type Cluster struct {
 	redisAddr, userAddr    string
 	smtpPort, echoPort     int
 
+	closing chan struct{} // closed by Close
+	group   sync.WaitGroup
+
 	mu        sync.Mutex
 	links     map[string]*faultproxy.Link
 	addresses map[string]string // of all ways, with a link and without, by name
@@ -64,7 +69,7 @@ type Cluster struct {
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{
 		Dir: cfg.Dir, Binaries: cfg.Binaries, config: cfg, ready: map[string]string{},
-		links: map[string]*faultproxy.Link{}, addresses: map[string]string{},
+		closing: make(chan struct{}), links: map[string]*faultproxy.Link{}, addresses: map[string]string{},
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	if err := c.start(ctx); err != nil {
@@ -112,6 +117,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	c.watchLogs()
 	return c.Await(ctx)
 }
 
@@ -188,7 +194,7 @@ func (c *Cluster) Links(want func(name string) bool) []*faultproxy.Link {
 }
 
 // Heal ends every fault: links pass, stopped processes go on, those that have
-// ended start again. It does not wait for what follows from that.
+// ended start again, clocks are right. It does not wait for what follows from that.
 func (c *Cluster) Heal() error {
 	for _, l := range c.Links(func(string) bool { return true }) {
 		l.Heal()
@@ -196,23 +202,19 @@ func (c *Cluster) Heal() error {
 	var errs []error
 	for _, p := range c.processes {
 		errs = append(errs, p.Resume(), p.Start())
+		if c.config.Clocks {
+			errs = append(errs, c.SetClock(p, 0))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// Logs gives the last bytes of every process's log.
-func (c *Cluster) Logs(last int64) string {
-	var text strings.Builder
-	for _, p := range c.processes {
-		fmt.Fprintf(&text, "--- %s (%s)\n%s\n", p.Name, p.logFile, p.Log(last))
-	}
-	return text.String()
-}
-
 // Close ends the processes, in the reverse order of their start, and the links,
-// and drops the databases.
+// and drops the databases. It is called once.
 func (c *Cluster) Close() error {
 	var errs []error
+	close(c.closing)
+	c.group.Wait()
 	for _, l := range c.Links(func(string) bool { return true }) {
 		l.Heal()
 	}

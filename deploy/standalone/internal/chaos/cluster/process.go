@@ -124,22 +124,3 @@ func (p *Process) freeze(signal syscall.Signal, stopped bool) error {
 	p.stopped = stopped
 	return nil
 }
-
-// Log gives the last bytes of what the program has printed.
-func (p *Process) Log(last int64) string {
-	file, err := os.Open(p.logFile)
-	if err != nil {
-		return err.Error()
-	}
-	defer file.Close() //nolint:errcheck // only read from
-	info, err := file.Stat()
-	if err != nil {
-		return err.Error()
-	}
-	text := make([]byte, min(last, info.Size()))
-	n, err := file.ReadAt(text, info.Size()-int64(len(text)))
-	if n == 0 && err != nil {
-		return err.Error()
-	}
-	return string(text[:n])
-}

@@ -25,6 +25,10 @@ func Faults(c *cluster.Cluster) []Fault {
 	}
 	out = append(out, ofProcess(c.Users)...)
 	out = append(out, ofAll(c)...)
+	out = append(out, ofUsers(c)...)
+	if c.Clocks() {
+		out = append(out, ofClocks(c)...)
+	}
 	out = append(out, ofStream(c)...)
 	return append(out, ofRedis(c)...)
 }
@@ -94,6 +98,10 @@ func ofGateway(c *cluster.Cluster, i int) []Fault {
 		onLinks(c, Fault{Name: me[0] + ", NATS and Redis: nothing passes", Blind: []int{i}}, me, all, swallow),
 		onLinks(c, Fault{Name: me[0] + ", NATS and Redis: it can send and not receive", Blind: []int{i}}, me, all, deafen),
 		onLinks(c, Fault{Name: me[0] + " is cut off from the auth-services"}, me, names(c.Auths), (*faultproxy.Link).Cut),
+		onLinks(c, Fault{Name: me[0] + " and the auth-services: nothing passes"}, me, names(c.Auths), swallow),
+		onLinks(c, Fault{Name: me[0] + " and the auth-services: it can send and not receive"}, me, names(c.Auths), deafen),
+		onLinks(c, Fault{Name: me[0] + " is cut off from Redis"}, me, []string{"redis"}, (*faultproxy.Link).Cut),
+		onLinks(c, Fault{Name: me[0] + " and Redis: nothing passes"}, me, []string{"redis"}, swallow),
 		onLinks(c, Fault{Name: me[0] + " and Redis: slow"}, me, []string{"redis"}, slow),
 	}
 }
@@ -104,11 +112,39 @@ func ofAuth(c *cluster.Cluster, p *cluster.Process) []Fault {
 		onLinks(c, Fault{Name: p.Name + " is cut off from NATS"}, me, brokers, (*faultproxy.Link).Cut),
 		onLinks(c, Fault{Name: p.Name + " and NATS: nothing passes"}, me, brokers, swallow),
 		onLinks(c, Fault{Name: p.Name + " and NATS: it can send and not receive"}, me, brokers, deafen),
+		onLinks(c, Fault{Name: p.Name + " and NATS: it can receive and not send"}, me, brokers, mute),
 		onLinks(c, Fault{Name: p.Name + " and NATS: slow"}, me, brokers, slow),
 		onLinks(c, Fault{Name: p.Name + " is cut off from PostgreSQL"}, me, []string{"postgres"}, (*faultproxy.Link).Cut),
 		onLinks(c, Fault{Name: p.Name + " and PostgreSQL: nothing passes"}, me, []string{"postgres"}, swallow),
+		onLinks(c, Fault{Name: p.Name + " and PostgreSQL: it can send and not receive"}, me, []string{"postgres"}, deafen),
+		onLinks(c, Fault{Name: p.Name + " and PostgreSQL: slow"}, me, []string{"postgres"}, slow),
 		onLinks(c, Fault{Name: p.Name + " is cut off from Redis"}, me, []string{"redis"}, (*faultproxy.Link).Cut),
+		onLinks(c, Fault{Name: p.Name + " and Redis: nothing passes"}, me, []string{"redis"}, swallow),
 	}
+}
+
+func ofUsers(c *cluster.Cluster) []Fault {
+	me := []string{c.Users.Name}
+	return []Fault{
+		onLinks(c, Fault{Name: "users are cut off from NATS"}, me, names(c.Brokers), (*faultproxy.Link).Cut),
+		onLinks(c, Fault{Name: "users are cut off from PostgreSQL"}, me, []string{"postgres"}, (*faultproxy.Link).Cut),
+	}
+}
+
+// ofClocks are wall clocks that are wrong by the five minutes of F33.
+func ofClocks(c *cluster.Cluster) []Fault {
+	const wrong = 5 * time.Minute
+	var out []Fault
+	for _, p := range append(append([]*cluster.Process(nil), c.Gateways...), c.Auths...) {
+		set := func(by time.Duration) func(context.Context) error {
+			return always(func() error { return c.SetClock(p, by) })
+		}
+		uses := []string{p.Name + "'s clock"}
+		out = append(out,
+			Fault{Name: p.Name + " is five minutes ahead", Uses: uses, Skews: true, Begin: set(wrong), End: set(0)},
+			Fault{Name: p.Name + " is five minutes behind", Uses: uses, Skews: true, Begin: set(-wrong), End: set(0)})
+	}
+	return out
 }
 
 func ofBroker(c *cluster.Cluster, i int) []Fault {
@@ -128,15 +164,16 @@ func ofBroker(c *cluster.Cluster, i int) []Fault {
 		}
 		return toIt.End(ctx)
 	}
-	return []Fault{apart, {
-		Name: p.Name + " starts again with an empty disk", Uses: []string{p.Name, "stream"}, Begin: func(context.Context) error {
+	startsWith := func(disk string, change func(i int) error) Fault {
+		return Fault{Name: p.Name + " starts again with an " + disk + " disk", Uses: []string{p.Name, "stream"}, Begin: func(context.Context) error {
 			if err := p.Kill(); err != nil {
 				return err
 			}
-			if err := c.EmptyStore(i); err != nil {
+			if err := change(i); err != nil {
 				return err
 			}
 			return p.Start()
-		},
-	}}
+		}}
+	}
+	return []Fault{apart, startsWith("empty", c.EmptyStore), startsWith("old", c.RestoreStore)}
 }

@@ -12,6 +12,7 @@ type Fault struct {
 	Name  string
 	Uses  []string // the parts that it breaks; no other fault may touch them meanwhile
 	Blind []int    // the gateways that hear nobody who knows anything while it lasts
+	Skews bool     // a wall clock is wrong while it lasts
 	Begin func(ctx context.Context) error
 	End   func(ctx context.Context) error // may be nil
 }
@@ -43,15 +44,15 @@ func NewPlan(seed uint64, faults []Fault) *Plan {
 
 // Next is the next step.
 func (p *Plan) Next() Step {
-	first := &p.faults[p.rng.IntN(len(p.faults))]
-	second := &p.faults[p.rng.IntN(len(p.faults))]
 	s := Step{
-		Faults: []*Fault{first},
-		Last:   shortest + time.Duration(p.rng.Int64N(int64(longest-shortest))),
-		Rest:   time.Duration(p.rng.Int64N(int64(rest))),
+		Last: shortest + time.Duration(p.rng.Int64N(int64(longest-shortest))),
+		Rest: time.Duration(p.rng.Int64N(int64(rest))),
 	}
-	if p.rng.IntN(3) == 0 && !overlap(first, second) {
-		s.Faults = append(s.Faults, second)
+	for range 1 + p.rng.IntN(3) { // one, two or three at once
+		f := &p.faults[p.rng.IntN(len(p.faults))]
+		if !slices.ContainsFunc(s.Faults, func(other *Fault) bool { return overlap(f, other) }) {
+			s.Faults = append(s.Faults, f)
+		}
 	}
 	return s
 }

@@ -37,6 +37,10 @@ func Run(ctx context.Context, p *Plan, r *history.Recorder, note func(format str
 // begin makes a fault active, and gives what heals it.
 func begin(ctx context.Context, f *Fault, r *history.Recorder, note func(format string, args ...any)) (heal func()) {
 	over := r.Begin(f.Name)
+	if f.Skews {
+		fault, right := over, r.BeginSkewed(f.Name)
+		over = func() { right(); fault() }
+	}
 	if err := act(ctx, f.Begin); err != nil {
 		note("%s: %v", f.Name, err)
 		return func() { end(ctx, f, note); over() }

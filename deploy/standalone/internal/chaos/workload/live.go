@@ -159,7 +159,7 @@ func (w *Workload) openSocket(ctx context.Context, node int, path, token string,
 	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, at.Host, token)
 	in := bufio.NewReader(conn)
-	response, err := http.ReadResponse(in, nil)
+	response, err := http.ReadResponse(in, nil) //nolint:bodyclose // it ends with the connection
 	if err == nil {
 		if o.Status = response.StatusCode; o.Status == http.StatusSwitchingProtocols {
 			return conn, in, nil
