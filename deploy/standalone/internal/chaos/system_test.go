@@ -50,7 +50,7 @@ func folder(t *testing.T) string {
 	keep := os.Getenv("CHAOS_KEEP")
 	if keep == "" {
 		at := t.TempDir()
-		leaving.add(func() { _ = os.RemoveAll(at) }) // likewise
+		leaving.add(func() { _ = os.RemoveAll(filepath.Dir(at)) }) // with what else the test has there
 		return at
 	}
 	at := filepath.Join(keep, filepath.Base(t.Name()))
