@@ -5,9 +5,9 @@ package contract
 //
 // An epoch also names the lowest version of the tokens that are made in it, the
 // epoch divided by EpochsPerVersion: a database that has lost history has lost
-// versions of its users too, and must not give them out again. So the user of
-// one epoch can go through EpochSpan/EpochsPerVersion versions before another
-// epoch may have had the same. Versions stay within 32 bits for half a million
+// versions of its users too, and must not give them out again. So a user can go
+// through half of EpochSpan/EpochsPerVersion versions in an epoch before others
+// may have had the same. Versions stay within 32 bits for half a million
 // epochs, each opened by a start or a loss of the database.
 const (
 	EpochSpan        = 1 << 30

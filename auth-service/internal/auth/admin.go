@@ -129,7 +129,7 @@ func (s *Service) UnlockUser(ctx context.Context, c Caller, userID string) error
 			return nil
 		}
 		u.Status = contract.StatusActive
-		u.Version = u.tokenVersion() + 1 // what was revoked by the lock stays revoked
+		u.Version = u.TokenVersion() + 1 // what was revoked by the lock stays revoked
 		if err := w.save(ctx, &u, contract.AccountStatusChanged); err != nil {
 			return err
 		}

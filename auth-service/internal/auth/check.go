@@ -30,7 +30,7 @@ func alive(c *contract.Claims, s Session, now time.Time) error {
 // is given out now comes from a history that the database has lost.
 func current(c *contract.Claims, u User) error {
 	switch {
-	case u.Status != contract.StatusActive || c.Version > u.tokenVersion():
+	case u.Status != contract.StatusActive || c.Version > u.TokenVersion():
 		return fault.New(fault.TokenRevoked, "The token was revoked.")
 	case c.Version < u.Version:
 		return fault.New(fault.TokenStale, "The account has changed; refresh the token.")

@@ -24,9 +24,9 @@ type User struct {
 	LastLoginAt   time.Time // zero if never
 }
 
-// tokenVersion is the version of tokens that are made now. It is above any that
+// TokenVersion is the version of tokens that are made now. It is above any that
 // a history of the database may have given out which the database has lost.
-func (u *User) tokenVersion() uint64 { return max(u.Version, u.LeastVersion) }
+func (u *User) TokenVersion() uint64 { return max(u.Version, u.LeastVersion) }
 
 // Session is one sign-in of a user on one device. Refresh holds the SHA-256 of
 // the newest refresh token, whose number is Generation, and Retired that of the

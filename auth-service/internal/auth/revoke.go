@@ -46,7 +46,7 @@ func (w *work) endSession(ctx context.Context, s Session, cause string) error {
 	if err := w.SaveSession(ctx, s); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
-	return w.revocation(ctx, Revocation{Kind: contract.RevokeSession, Subject: s.ID, Cause: cause}, s.AccessExpiresAt)
+	return w.revocation(ctx, Revocation{Kind: contract.RevokeSession, Subject: s.ID, Cause: cause}, w.lastAccess(s.AccessExpiresAt))
 }
 
 // raise makes every token of the user that exists so far bad: for good with
@@ -57,8 +57,18 @@ func (w *work) raise(ctx context.Context, u *User, kind contract.RevocationKind,
 	if err != nil {
 		return fmt.Errorf("find the user's last token: %w", err)
 	}
-	u.Version = u.tokenVersion() + 1
-	return w.revocation(ctx, Revocation{Kind: kind, Subject: u.ID, MinVersion: u.Version, Cause: cause}, last)
+	u.Version = u.TokenVersion() + 1
+	return w.revocation(ctx, Revocation{Kind: kind, Subject: u.ID, MinVersion: u.Version, Cause: cause}, w.lastAccess(last))
+}
+
+// lastAccess is when the last access token expires that can have been made by
+// now, if the last one that is known expires at that time: a history which the
+// database has lost may have made others.
+func (w *work) lastAccess(known time.Time) time.Time {
+	if possible := w.now.Add(w.svc.config.AccessTTL); possible.After(known) {
+		return possible
+	}
+	return known
 }
 
 // signOut ends every session of the user and makes every token bad. The caller

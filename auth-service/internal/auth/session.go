@@ -62,7 +62,7 @@ func (w *work) issue(u User, s *Session, t refreshToken) issued {
 		Issuer: w.svc.config.Issuer, Audience: w.svc.config.Audience, ClientID: s.ClientID,
 		Subject: u.ID, SessionID: s.ID, TokenID: w.newID(),
 		IssuedAt: from, NotBefore: from, ExpiresAt: until,
-		Roles: u.Roles, Version: u.tokenVersion(), EmailVerified: u.EmailVerified, Methods: s.Methods,
+		Roles: u.Roles, Version: u.TokenVersion(), EmailVerified: u.EmailVerified, Methods: s.Methods,
 	}}
 }
 

@@ -19,13 +19,17 @@ type memoryLog struct {
 	memoryState
 	incarnation int // another one after each restore
 	epochs      uint64
+	// The versions of tokens do not follow the epoch at all, or not before it
+	// is open: see sabotage.
+	sameVersions, lateVersions bool
 }
 
 // memoryState is all that a backup holds.
 type memoryState struct {
-	rows  []memoryRow // committed
-	state state       // without Oldest and Open, which follow from rows
-	owner int         // the incarnation that numbered last
+	rows  []memoryRow       // committed
+	state state             // without Oldest and Open, which follow from rows
+	owner int               // the incarnation that numbered last
+	users map[string]uint64 // versions; never changed in place
 }
 
 type memoryRow struct {
@@ -34,7 +38,7 @@ type memoryRow struct {
 }
 
 func newMemoryLog(pause func() fate) *memoryLog {
-	return &memoryLog{pause: pause, memoryState: memoryState{state: state{Epoch: 1}}}
+	return &memoryLog{pause: pause, memoryState: memoryState{state: state{Epoch: 1}, users: map[string]uint64{}}}
 }
 
 // insert commits rows.

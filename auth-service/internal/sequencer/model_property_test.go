@@ -49,6 +49,9 @@ func (w *world) check(o op) error {
 		if err := n.checkPromises(); err != nil {
 			return err
 		}
+		if err := n.checkVersions(); err != nil {
+			return err
+		}
 	}
 	if len(w.facts) == 0 {
 		return nil

@@ -37,4 +37,15 @@ var rules = []struct {
 		{"commit", 29, 0, 1}, {"work", 9, 8, 23}, {"restore", 26, 24, 26}, {"commit late", 21, 0, 14},
 		{"step", 1, 28, 1}, {"work", 31, 0, 15},
 	}},
+	{"versions that follow the epoch", sabotage{sameVersions: true}, lostVersion},
+	{"versions above the lost ones before an epoch is open", sabotage{lateVersions: true}, lostVersion},
+	{"versions above the lost ones, for whoever knows what was lost", sabotage{sameVersions: true}, []op{
+		{"raise", 3, 6, 26}, {"work", 19, 0, 3}, {"step", 23, 8, 5}, {"restore", 13, 7, 29}, {"deliver all", 28, 24, 8}, {"sign in", 9, 0, 16},
+	}},
+}
+
+// lostVersion has a user get a token after a change that the database then
+// loses, and after that the same change again.
+var lostVersion = []op{
+	{"raise", 0, 0, 0}, {"sign in", 0, 0, 0}, {"restore", 0, 0, 0}, {"raise", 0, 0, 0}, {"wait", 1, 0, 0}, {"calm", 0, 0, 0},
 }

@@ -17,6 +17,8 @@ type sabotage struct {
 	lateNonces    bool // a head echoes what has been received when it is sent
 	lateRedisTime bool // a proof names the time at which it is written
 	hiddenRestore bool // a database that was restored cannot be told from before
+	sameVersions  bool // a database that was restored gives out versions again
+	lateVersions  bool // it does so until the sequencer has opened an epoch
 }
 
 // batchReceived changes a batch on its way into a view.

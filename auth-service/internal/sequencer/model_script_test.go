@@ -60,6 +60,8 @@ func (w *world) do(o op) {
 	switch o.Kind {
 	case "commit", "commit late":
 		w.commit(o)
+	case "sign in", "raise":
+		w.person(o)
 	case "work":
 		if p := r.begin(tasks[o.B%len(tasks)]); p != nil {
 			w.note("%s of %s begins", p.name, r.s.id)
@@ -128,7 +130,7 @@ func (w *world) fault(o op) {
 	case "flush redis":
 		w.redis.flush()
 	case "backup":
-		w.saved = w.database.backup()
+		w.saved, w.kept = w.database.backup(), len(w.tokens)+len(w.raises)
 	case "restore":
 		w.restore()
 	case "wait long":
@@ -224,6 +226,7 @@ func (w *world) restore() {
 	for _, f := range w.facts {
 		f.lost = f.lost || !there[f.id]
 	}
+	w.loseVersions(w.kept)
 }
 
 func (w *world) deliverAll() {

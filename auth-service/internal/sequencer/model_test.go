@@ -47,6 +47,10 @@ func TestModel_F24_I5_a_database_that_loses_history_does_not_make_a_view_lie(t *
 	rapid.Check(t, holds(usual, crashes, losses, history))
 }
 
+func TestModel_F24_I1_I6_a_database_that_loses_history_gives_out_no_version_again(t *testing.T) {
+	rapid.Check(t, holds(usual, people, people, crashes, history))
+}
+
 // The model can fail: with one rule of the protocol taken out, a script breaks
 // the property, which holds in the same script with the rule.
 func TestModel_finds_the_hole_when_a_rule_is_taken_out(t *testing.T) {
@@ -88,6 +92,9 @@ func search(s sabotage) (seed int, found []op, err error) {
 	kinds := [][]string{usual, crashes, losses}
 	if s.hiddenRestore {
 		kinds = append(kinds, history)
+	}
+	if s.sameVersions || s.lateVersions {
+		kinds = append(kinds, history, people, people)
 	}
 	scripts := script(kinds...)
 	for seed := range tries {

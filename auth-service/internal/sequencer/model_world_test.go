@@ -37,7 +37,10 @@ type world struct {
 	running   *process
 	promises  []promise
 	saved     memoryState // the database's backup
-	events    []string    // what happened, for the trace
+	tokens    []token
+	raises    []raised
+	kept      int      // of tokens and raises together, those before the backup
+	events    []string // what happened, for the trace
 }
 
 // fact is a committed revocation, as the property sees it.
@@ -67,6 +70,7 @@ type message struct {
 func newWorld(s sabotage) *world {
 	w := &world{sabotage: s, signer: modelSigner(), log: slog.New(slog.DiscardHandler)}
 	w.database = newMemoryLog(w.pause)
+	w.database.sameVersions, w.database.lateVersions = s.sameVersions, s.lateVersions
 	w.broker = &broker{w: w, seen: map[string]bool{}}
 	w.redis = newMemoryRedis(w)
 	w.client = redis.NewClient(&redis.Options{Addr: "nowhere:0"})

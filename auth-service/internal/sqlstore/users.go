@@ -39,13 +39,14 @@ func (r userRow) user() auth.User {
 }
 
 // selectUser reads a user, and with it the least version of new tokens: that of
-// the epoch (contract.EpochSpan), or what the next epoch has at least if the
-// database is another incarnation that has none of its own yet.
+// the epoch (contract.EpochSpan). In another incarnation of the database, which
+// has no epoch of its own yet, it is half an epoch above: more than the lost
+// history can have given out, and less than what the new epoch begins with.
 func (r reader) selectUser() string {
 	return fmt.Sprintf(`SELECT id, email, email_verified, roles, status, password_hash, first_name, last_name,
 		version, revision, created_at, updated_at, last_login_at,
 		(SELECT (s.epoch + CASE WHEN s.incarnation = %s THEN 0 ELSE %d END) / %d FROM revocation_state s WHERE s.id = 1) AS least_version
-		FROM users`, r.incarnation, contract.EpochSpan, contract.EpochsPerVersion)
+		FROM users`, r.incarnation, contract.EpochSpan/2, contract.EpochsPerVersion)
 }
 
 func (r reader) user(ctx context.Context, what, where, arg string) (auth.User, error) {
