@@ -15,8 +15,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills at once
-	if err := gatewayapp.Command(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
+	err := gatewayapp.Command(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	if err != nil && err.Error() != "" {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
+	}
+	if status := gatewayapp.ExitStatus(err); status != 0 {
+		os.Exit(status)
 	}
 }

@@ -8,9 +8,13 @@ import (
 	"gatehouse.internal/shared/httpx"
 )
 
-// Command is the program: settings from environ, then either one of the config
-// commands or the gateway until ctx ends. Logs go to stderr as JSON.
+// Command is the program: one of the config or routes commands, or the gateway
+// until ctx ends, with settings from environ. Logs go to stderr as JSON. For an
+// error, ExitStatus gives the exit status; its text may be empty.
 func Command(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "routes" {
+		return runRoutes(ctx, args[1:], environ, stdout)
+	}
 	var cfg Config
 	done, err := config.Command(&cfg, args, environ, stdout, EnvPrefix)
 	if done || err != nil {

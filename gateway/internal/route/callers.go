@@ -7,11 +7,12 @@ import (
 
 // Callers says in words who may pass a route.
 func (r *Route) Callers() string {
-	switch {
-	case r.Auth == AuthNone:
+	switch r.Auth {
+	case AuthNone:
 		return "everybody"
-	case r.Auth == AuthOptional:
+	case AuthOptional:
 		return "everybody; a token is checked if there is one"
+	case AuthRequired:
 	}
 	who := "everybody who is signed in"
 	if len(r.Roles) > 0 {

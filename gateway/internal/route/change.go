@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // change says how the routes of a pair differ to callers, if they do.
@@ -84,10 +85,10 @@ func (r *Route) terms() []term {
 		{name: "rate_limit", value: limit},
 		{name: "request_headers", value: fmt.Sprintf("%q", r.RequestHeaders), hidden: true},
 		{name: "response_headers", value: fmt.Sprintf("%q", r.ResponseHeaders), hidden: true},
-		{name: "forward_authorization", value: fmt.Sprint(!r.WithholdAuthorization)},
-		{name: "path_parameters", value: fmt.Sprint(r.PathParameters)},
-		{name: "websocket", value: fmt.Sprint(r.WebSocket)},
-		{name: "end_at_expiry", value: fmt.Sprint(r.EndAtExpiry)},
+		{name: "forward_authorization", value: strconv.FormatBool(!r.WithholdAuthorization)},
+		{name: "path_parameters", value: strconv.FormatBool(r.PathParameters)},
+		{name: "websocket", value: strconv.FormatBool(r.WebSocket)},
+		{name: "end_at_expiry", value: strconv.FormatBool(r.EndAtExpiry)},
 		{name: "max_body", value: fmt.Sprintf("%d bytes", r.MaxBody)},
 		{name: "timeout", value: timeout},
 	}
