@@ -67,6 +67,9 @@ func (e *explanation) line(label, format string, args ...any) {
 // tell goes through the steps, and reports whether the request would pass.
 func (e *explanation) tell() bool {
 	host := hostOf(e.target)
+	if !plainHost(host) {
+		return e.refused("the host is none", fault.New(fault.Malformed, "The host of the request is not a name or an address."))
+	}
 	path, err := route.CheckTarget(e.method, e.target, host)
 	if err != nil {
 		return e.refused("the path has more than one reading", err)

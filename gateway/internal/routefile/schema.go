@@ -18,6 +18,7 @@ type schema struct {
 	Type        any                `json:"type,omitempty"` // a name or several
 	Enum        []string           `json:"enum,omitempty"`
 	Pattern     string             `json:"pattern,omitempty"`
+	Minimum     int                `json:"minimum,omitempty"` // of a number
 	Default     any                `json:"default,omitempty"`
 	Items       *schema            `json:"items,omitempty"`
 	MinItems    int                `json:"minItems,omitempty"`

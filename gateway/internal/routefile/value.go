@@ -71,8 +71,9 @@ func negated(into *bool) key {
 	return k.unless(true)
 }
 
+// number is a positive whole number.
 func number(into *int) key {
-	return key{schema: &schema{Type: "integer"}, read: func(v *yaml.Node) string {
+	return key{schema: &schema{Type: "integer", Minimum: 1}, read: func(v *yaml.Node) string {
 		if v.Kind != yaml.ScalarNode || v.ShortTag() != "!!int" || v.Decode(into) != nil {
 			return "not a whole number"
 		}
@@ -95,7 +96,7 @@ func duration(into *time.Duration) key {
 
 func size(into *int64) key {
 	const pattern = `^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB|TiB)?$`
-	return key{schema: &schema{Type: []string{"string", "integer"}, Pattern: pattern}, read: func(v *yaml.Node) string {
+	return key{schema: &schema{Type: []string{"string", "integer"}, Pattern: pattern, Minimum: 1}, read: func(v *yaml.Node) string {
 		if v.Kind == yaml.ScalarNode && (v.ShortTag() == "!!str" || v.ShortTag() == "!!int") {
 			if bytes, ok := parseSize(v.Value); ok {
 				*into = bytes
