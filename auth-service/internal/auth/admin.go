@@ -31,6 +31,7 @@ func (s *Service) administer(ctx context.Context, c Caller, userID string, chang
 		}
 		u, err := w.LockUser(ctx, userID)
 		if fault.Is(err, fault.NotFound) {
+			w.repeated(userID)
 			return fault.Wrap(fault.NotFound, "There is no such user.", err)
 		}
 		if err != nil {
@@ -50,10 +51,10 @@ func (s *Service) SetRoles(ctx context.Context, c Caller, userID string, roles [
 	}
 	var out Account
 	_, err = s.administer(ctx, c, userID, func(w *work, u User) error {
-		if !slices.Equal(u.Roles, roles) {
-			if err := w.setRoles(ctx, &u, roles); err != nil {
-				return err
-			}
+		if slices.Equal(u.Roles, roles) {
+			w.repeated(u.ID)
+		} else if err := w.setRoles(ctx, &u, roles); err != nil {
+			return err
 		}
 		out = u.account()
 		return nil
@@ -105,6 +106,7 @@ func cleanRoles(roles []string) ([]string, error) {
 func (s *Service) LockUser(ctx context.Context, c Caller, userID string) error {
 	_, err := s.administer(ctx, c, userID, func(w *work, u User) error {
 		if u.Status == contract.StatusLocked {
+			w.repeated(u.ID)
 			return nil
 		}
 		if err := w.spare(ctx, u); err != nil {
@@ -178,12 +180,13 @@ func (s *Service) EndAnySession(ctx context.Context, c Caller, sessionID string)
 	if err != nil {
 		return Propagation{}, fmt.Errorf("read session: %w", err)
 	}
-	return s.administer(ctx, c, x.UserID, func(w *work, _ User) error {
+	return s.administer(ctx, c, x.UserID, func(w *work, u User) error {
 		x, err := w.Session(ctx, sessionID)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return fmt.Errorf("read session: %w", err)
 		}
 		if err != nil || !x.live(w.now) {
+			w.repeated(sessionID, u.ID)
 			return noSession()
 		}
 		return w.endOne(ctx, x, CauseAdministrator)

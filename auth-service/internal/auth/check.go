@@ -11,9 +11,13 @@ import (
 
 // Check asks the database whether a verified token is still good: its session
 // lives, its user is active and its version is the user's. Faults:
-// TokenRevoked, TokenStale.
+// TokenRevoked, once every live gateway refuses the token or after a bounded
+// wait, because a caller who repeats a logout takes it for success; TokenStale.
 func (s *Service) Check(ctx context.Context, claims *contract.Claims) error {
 	_, _, err := s.self(ctx, Caller{Claims: claims})
+	if fault.Is(err, fault.TokenRevoked) {
+		_, _ = s.settle(ctx, nil, []string{claims.SessionID, claims.Subject, claims.TokenID}) // it is revoked in any case
+	}
 	return err
 }
 
@@ -99,7 +103,11 @@ func (w *work) self(ctx context.Context) (User, Session, error) {
 	if _, err := w.LockUser(ctx, c.Subject); err != nil {
 		return User{}, Session{}, gone(err)
 	}
-	return judge(ctx, w, c, w.now)
+	u, s, err := judge(ctx, w, c, w.now)
+	if fault.Is(err, fault.TokenRevoked) {
+		w.repeated(c.SessionID, c.Subject, c.TokenID)
+	}
+	return u, s, err
 }
 
 func noToken() error { return fault.New(fault.TokenMissing, "An access token is needed.") }

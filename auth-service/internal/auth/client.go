@@ -111,6 +111,7 @@ func (s *Service) Revoke(ctx context.Context, c Caller, client Client, token str
 func (w *work) revokeSession(ctx context.Context, client Client, id string) error {
 	_, x, err := w.lockSession(ctx, id)
 	if fault.Is(err, fault.NotFound) {
+		w.repeated(id)
 		return nil
 	}
 	if err != nil {
@@ -120,6 +121,7 @@ func (w *work) revokeSession(ctx context.Context, client Client, id string) erro
 		return notYours()
 	}
 	if !x.EndedAt.IsZero() {
+		w.repeated(x.ID, x.UserID)
 		return nil
 	}
 	return w.endOne(ctx, x, CauseClientRevoked)
@@ -127,8 +129,12 @@ func (w *work) revokeSession(ctx context.Context, client Client, id string) erro
 
 func (w *work) revokeToken(ctx context.Context, claims *contract.Claims) error {
 	revoked, err := w.TokenRevoked(ctx, claims.TokenID)
-	if err != nil || revoked {
-		return err
+	if err != nil {
+		return fmt.Errorf("look for revoked token: %w", err)
+	}
+	if revoked {
+		w.repeated(claims.TokenID)
+		return nil
 	}
 	r := Revocation{Kind: contract.RevokeToken, Subject: claims.TokenID, Cause: CauseClientRevoked}
 	if err := w.revocation(ctx, r, claims.ExpiresAt); err != nil {

@@ -34,6 +34,7 @@ func (s *Service) LogoutByRefreshToken(ctx context.Context, c Caller, refreshTok
 func (w *work) logout(ctx context.Context, sessionID, userID string) error {
 	u, s, err := w.lockSession(ctx, sessionID)
 	if fault.Is(err, fault.NotFound) {
+		w.repeated(sessionID, userID)
 		return nil
 	}
 	if err != nil {
@@ -43,6 +44,7 @@ func (w *work) logout(ctx context.Context, sessionID, userID string) error {
 		return fault.New(fault.TokenRevoked, "The session has ended.")
 	}
 	if !s.EndedAt.IsZero() {
+		w.repeated(s.ID, u.ID)
 		return nil
 	}
 	if err := w.endSession(ctx, s, CauseLogout); err != nil {
@@ -85,7 +87,11 @@ func (s *Service) EndSession(ctx context.Context, c Caller, sessionID string) er
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return fmt.Errorf("read session: %w", err)
 		}
-		if err != nil || x.UserID != u.ID || !x.live(w.now) {
+		if err != nil || x.UserID != u.ID {
+			return noSession()
+		}
+		if !x.live(w.now) {
+			w.repeated(x.ID, u.ID)
 			return noSession()
 		}
 		return w.endOne(ctx, x, CauseSessionEnded)

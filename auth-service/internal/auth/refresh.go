@@ -42,6 +42,7 @@ func (w *work) refresh(ctx context.Context, t refreshToken) (issued, error) {
 	}
 	switch {
 	case !s.live(w.now) || u.Status != contract.StatusActive:
+		w.repeated(s.ID, u.ID) // what ended it may have been a reuse of this token
 		return issued{}, w.refuse(ctx, s, "session_over")
 	case t.generation == s.Generation && same(t.hash(), s.Refresh):
 		return w.rotate(ctx, u, s, t)

@@ -40,6 +40,36 @@ func (w *work) revocation(ctx context.Context, r Revocation, lastAccess time.Tim
 	return nil
 }
 
+// maxEarlier is how many revocations of one subject a repeated call waits for;
+// they are the newest, which have the highest numbers.
+const maxEarlier = 8
+
+// settle waits until the gateways have applied the revocations with these ids,
+// and those that the log holds of these users, sessions and tokens: whoever
+// repeats a call because no answer came must not be told that all is done any
+// sooner than the first caller.
+func (s *Service) settle(ctx context.Context, ids, over []string) (Propagation, error) {
+	for _, subject := range over {
+		if subject == "" {
+			continue
+		}
+		earlier, err := s.store.Revocations(ctx, RevocationQuery{Subject: subject, At: s.now(), Limit: maxEarlier})
+		if err != nil {
+			return Propagation{}, fmt.Errorf("look for earlier revocations: %w", err)
+		}
+		ids = append(ids, earlier...)
+	}
+	if len(ids) == 0 {
+		return Propagation{}, nil
+	}
+	// What is committed is carried out even if the client has gone.
+	return s.revoke.Committed(context.WithoutCancel(ctx), ids), nil
+}
+
+// repeated notes users, sessions or tokens that were revoked before: the call
+// waits for that as the one did which revoked them.
+func (w *work) repeated(subjects ...string) { w.over = append(w.over, subjects...) }
+
 // endSession ends a live session and revokes its tokens.
 func (w *work) endSession(ctx context.Context, s Session, cause string) error {
 	s.EndedAt, s.EndCause = w.now, cause

@@ -54,7 +54,7 @@ type Verifier interface {
 // Revoker carries committed revocations to the gateways.
 type Revoker interface {
 	// Committed is called after a transaction which added the revocations with
-	// these ids was committed. It returns when every live gateway has applied
+	// these ids was committed, and again by whoever finds them there. It returns when every live gateway has applied
 	// them, or after a bounded wait. It cannot fail: what is committed reaches
 	// the gateways even if nobody waits for it.
 	Committed(ctx context.Context, ids []string) Propagation

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
 )
 
 // work is one transaction of the Service: it collects what must be told once
@@ -20,6 +21,7 @@ type work struct {
 	caller  Caller
 	now     time.Time
 	revoked []string // ids of the revocations it wrote
+	over    []string // users, sessions and tokens that it found revoked already
 	queued  bool     // something is in the outbox
 	verdict error    // to be returned although the transaction is committed
 	broken  error    // first failure of the source of randomness
@@ -27,7 +29,8 @@ type work struct {
 }
 
 // do runs change in a transaction. After the commit it wakes the outbox and
-// waits, if anything was revoked, until the gateways have applied it.
+// waits, if anything was revoked, until the gateways have applied it; likewise
+// if change has found it revoked already, whatever it makes of that.
 func (s *Service) do(ctx context.Context, c Caller, change func(w *work) error) (Propagation, error) {
 	var done *work
 	err := s.store.InTx(ctx, func(tx Tx) error {
@@ -39,15 +42,17 @@ func (s *Service) do(ctx context.Context, c Caller, change func(w *work) error) 
 		return err
 	})
 	if err != nil {
+		if done != nil && fault.KindOf(err) != fault.Unavailable {
+			_, _ = s.settle(ctx, nil, done.over) // the caller learns what is wrong already
+		}
 		return Propagation{}, err
 	}
 	if done.queued {
 		s.wake()
 	}
-	var p Propagation
-	if len(done.revoked) > 0 {
-		// What is committed is carried out even if the client has gone.
-		p = s.revoke.Committed(context.WithoutCancel(ctx), done.revoked)
+	p, err := s.settle(ctx, done.revoked, done.over)
+	if err != nil {
+		return Propagation{}, err
 	}
 	return p, done.verdict
 }

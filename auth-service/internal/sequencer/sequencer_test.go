@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/revocation"
 )
@@ -38,6 +39,36 @@ func TestSequencer_I1_a_revoking_call_answers_when_every_node_has_applied(t *tes
 		if whole == 0 { // a busy machine may miss the bound of 250 ms, but not every time
 			s.t.Error("no answer of twenty waited for all nodes")
 		}
+	})
+}
+
+func TestSequencer_F26_I1_a_repeated_call_waits_for_the_nodes_as_the_first_did(t *testing.T) {
+	each(t, func(s *system) {
+		q, _ := s.sequencer()
+		s.eventually("a round", 15*time.Second, func() bool { return q.Ready(s.t.Context()) == nil })
+		// ask has a node say how far it has come, and a caller wait for it.
+		ask := func(ids []string, report contract.Report) auth.Propagation {
+			report.V, report.Node = contract.ReportVersion, "slow"
+			q.Presence.Take(encoded(report))
+			return q.Committed(s.t.Context(), ids)
+		}
+		ids, _ := s.insert(2)
+		for _, call := range []string{"first", "repeated"} {
+			s.eventually("the "+call+" call sees the node", 15*time.Second, func() bool {
+				got := ask(ids, contract.Report{})
+				if got.Applied != 0 || got.Nodes == 1 && got.Elapsed < answerBound*9/10 {
+					s.t.Fatalf("the %s call says %+v of a node that has applied nothing", call, got)
+				}
+				return got.Nodes == 1
+			})
+		}
+		at, err := q.log.look(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.eventually("the repeated call sees that the node has come so far", 15*time.Second, func() bool {
+			return ask(ids, contract.Report{Epoch: at.Epoch, Applied: at.Last}).Applied == 1
+		})
 	})
 }
 
