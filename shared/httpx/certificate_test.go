@@ -1,15 +1,18 @@
 package httpx
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -54,6 +57,14 @@ func TestCertificate_a_new_one_is_used_and_a_bad_one_is_not(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	logged := func(what string, times int) {
+		t.Helper()
+		if got := strings.Count(log.String(), what); got != times {
+			t.Errorf("%q is logged %d times, want %d:\n%s", what, got, times, log.String())
+		}
+	}
 	serial := func() int64 {
 		t.Helper()
 		got, err := c.get(&tls.ClientHelloInfo{})
@@ -74,10 +85,17 @@ func TestCertificate_a_new_one_is_used_and_a_bad_one_is_not(t *testing.T) {
 	expect("before the files are looked at again", 1)
 	now = now.Add(certificateCheck)
 	expect("after that", 2)
+	logged("new certificate", 1)
+	if got := c.expiry(); got != float64(c.current.Leaf.NotAfter.Unix()) || got < float64(time.Now().Unix()) {
+		t.Errorf("it expires at %v", got)
+	}
 
 	write(t, keyFile, []byte("half a key"), now.Add(time.Second))
 	now = now.Add(certificateCheck)
 	expect("with a bad key", 2)
+	now = now.Add(certificateCheck)
+	expect("still", 2)
+	logged("new certificate is not used", 1)
 
 	if err := os.Remove(certFile); err != nil {
 		t.Fatal(err)
@@ -88,4 +106,21 @@ func TestCertificate_a_new_one_is_used_and_a_bad_one_is_not(t *testing.T) {
 	WritePair(t, dir, 3, now.Add(time.Second))
 	now = now.Add(certificateCheck)
 	expect("with a good pair again", 3)
+
+	// A key that came before its certificate is no pair, and is one later.
+	before, err := os.ReadFile(certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	WritePair(t, dir, 4, now.Add(time.Second))
+	after, err := os.ReadFile(certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, certFile, before, now.Add(time.Second))
+	now = now.Add(certificateCheck)
+	expect("with half a pair", 3)
+	write(t, certFile, after, now.Add(time.Second))
+	now = now.Add(certificateCheck)
+	expect("with the other half", 4)
 }
