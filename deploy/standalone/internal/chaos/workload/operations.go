@@ -174,15 +174,15 @@ func (w *Workload) act(ctx context.Context, rng *rand.Rand) {
 		if _, err := w.signIn(ctx, u, node); err == errLocked { //nolint:errorlint // our own, never wrapped
 			w.administer(ctx, history.Unlock, u, node)
 		}
-	case choice < 8:
+	case choice < 4:
 		w.refresh(ctx, s, node)
-	case choice < 35:
+	case choice < 24:
 		w.logout(ctx, s, node, choice%4 == 0)
-	case choice < 48:
+	case choice < 40:
 		w.endSession(ctx, s, node, choice%3 == 0)
-	case choice < 54:
+	case choice < 48:
 		w.revoke(ctx, s, node, false)
-	case choice < 58:
+	case choice < 56:
 		w.revoke(ctx, s, node, true)
 	case choice < 60:
 		w.emergency(ctx, node)
