@@ -47,13 +47,19 @@ func TestPlan_the_same_seed_gives_the_same_faults(t *testing.T) {
 }
 
 func TestPlan_sooner_or_later_every_fault_comes_and_none_touches_another(t *testing.T) {
-	faults := Faults(idle())
+	faults := append(Faults(idle()), ofClocks(idle())...)
+	together := map[int]bool{}
 	seen := map[string]bool{}
 	plan := NewPlan(1, faults)
 	for range 3000 {
 		s := plan.Next()
-		if len(s.Faults) == 2 && overlap(s.Faults[0], s.Faults[1]) {
-			t.Fatalf("%s and %s break the same part", s.Faults[0].Name, s.Faults[1].Name)
+		together[len(s.Faults)] = true
+		for i, a := range s.Faults {
+			for _, b := range s.Faults[:i] {
+				if overlap(a, b) {
+					t.Fatalf("%s and %s break the same part", a.Name, b.Name)
+				}
+			}
 		}
 		for _, f := range s.Faults {
 			seen[f.Name] = true
@@ -61,6 +67,9 @@ func TestPlan_sooner_or_later_every_fault_comes_and_none_touches_another(t *test
 		if s.Last < shortest || s.Last > longest || s.Rest > rest {
 			t.Fatalf("a step of %v and %v", s.Last, s.Rest)
 		}
+	}
+	if !together[1] || !together[2] || !together[3] || len(together) != 3 {
+		t.Errorf("so many faults at once: %v", together)
 	}
 	names := map[string]bool{}
 	for _, f := range faults {
