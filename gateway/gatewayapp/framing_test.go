@@ -3,6 +3,7 @@ package gatewayapp
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -154,7 +155,7 @@ func (w *world) attack(t *testing.T, text string, status int, inBody bool, answe
 }
 
 func isTimeout(err error) bool {
-	timeout, is := err.(net.Error)
+	timeout, is := errors.AsType[net.Error](err)
 	return is && timeout.Timeout()
 }
 
