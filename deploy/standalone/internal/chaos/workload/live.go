@@ -20,7 +20,6 @@ import (
 
 // The bounds of live connections.
 const (
-	sockets   = 2 // that a gateway carries at a time
 	pingPause = 100 * time.Millisecond
 	longest   = 15 * time.Second // for which a client holds one
 	patience  = 20 * time.Second // without an answer, before the client gives up
@@ -28,21 +27,23 @@ const (
 
 // Hold has some clients hold live connections through every gateway, WebSockets
 // and event streams, until ctx ends; then it ends those that are still open. A
-// connection that has ended gives way to one of another session.
+// connection that has ended gives way to one of another session. On each gateway
+// there is a WebSocket for every bound, so that one of them is the first to end
+// when the gateway knows too little.
 func (w *Workload) Hold(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	for node := range w.urls {
-		for i := range sockets + 1 {
-			hold := w.holdSocket
-			if i == sockets {
-				hold = w.holdStream
+		for i := range len(bounds) + 1 {
+			rng := w.source(400 + uint64(10*node+i)) //nolint:gosec // small
+			hold := func(s *session) { w.holdSocket(ctx, s, node, i, rng) }
+			if i == len(bounds) {
+				hold = func(s *session) { w.holdStream(ctx, s, node, rng) }
 			}
 			group.Go(func() {
-				rng := w.source(400 + uint64(10*node+i)) //nolint:gosec // small
 				repeat(ctx, w.Rest, func() {
 					if s := w.pick(rng); s != nil {
-						hold(ctx, s, node, rng)
+						hold(s)
 					}
 				})
 			})
@@ -50,13 +51,12 @@ func (w *Workload) Hold(ctx context.Context) {
 	}
 }
 
-// begun is what a live connection is in the history before it has begun, its
-// path, and for how long the client will hold it.
-func (w *Workload) begun(kind history.Kind, s *session, node int, rng *rand.Rand) (o history.Op, t watched, path string, last time.Duration) {
+// begun notes what a live connection is before it begins, and gives its token,
+// its path, and for how long the client will hold it.
+func (w *Workload) begun(o *history.Op, s *session, route int, rng *rand.Rand) (t watched, path string, last time.Duration) {
 	t, _ = s.pair()
-	route := bounds[rng.IntN(len(bounds))]
-	o = history.Op{Kind: kind, Node: node, User: s.user.id, Session: t.Session, Token: t.ID, Bound: route.bound, Start: w.Recorder.Now()}
-	return o, t, strings.TrimSuffix(route.path, "x") + string(kind), time.Duration(rng.Int64N(int64(longest)))
+	o.User, o.Session, o.Token, o.Bound, o.Start = s.user.id, t.Session, t.ID, bounds[route].bound, w.Recorder.Now()
+	return t, strings.TrimSuffix(bounds[route].path, "x") + string(o.Kind), time.Duration(rng.Int64N(int64(longest)))
 }
 
 // heard notes that something came over a live connection.
@@ -70,7 +70,8 @@ func (w *Workload) heard(l *history.Life) {
 
 // holdStream opens an event stream and reads it to its end, or to ours.
 func (w *Workload) holdStream(ctx context.Context, s *session, node int, rng *rand.Rand) {
-	o, t, path, last := w.begun(history.Stream, s, node, rng)
+	o := history.Op{Kind: history.Stream, Node: node}
+	t, path, last := w.begun(&o, s, rng.IntN(len(bounds)), rng)
 	defer func() { o.End = w.Recorder.Now(); w.Recorder.Add(o) }()
 	ctx, cancel := context.WithTimeout(ctx, last+callTimeout)
 	defer cancel()
@@ -104,8 +105,9 @@ func (w *Workload) holdStream(ctx context.Context, s *session, node int, rng *ra
 
 // holdSocket opens a WebSocket and has texts echoed over it until it is closed,
 // or the client has had enough.
-func (w *Workload) holdSocket(ctx context.Context, s *session, node int, rng *rand.Rand) {
-	o, t, path, last := w.begun(history.Socket, s, node, rng)
+func (w *Workload) holdSocket(ctx context.Context, s *session, node, route int, rng *rand.Rand) {
+	o := history.Op{Kind: history.Socket, Node: node}
+	t, path, last := w.begun(&o, s, route, rng)
 	defer func() { o.End = w.Recorder.Now(); w.Recorder.Add(o) }()
 	conn, in, err := w.openSocket(ctx, node, path, t.raw, &o)
 	if err != nil {
