@@ -182,8 +182,9 @@ func (a *App) Run(ctx context.Context) error {
 		lifecycle.Part{Name: "revocations", Run: follower.Run},
 		lifecycle.Part{Name: "routes", Run: a.routes.Run},
 		a.ops.Part(),
-		a.server.Part(),
 		lifecycle.Part{Name: "long answers", Run: a.live.Run},
+		a.server.Part(),
+		lifecycle.Part{Name: "endless answers", Run: a.live.Leave},
 		lifecycle.Part{Name: "readiness", Run: a.drain, StopTimeout: a.cfg.DrainDelay + lifecycle.DefaultStopTimeout},
 	)
 	return errors.Join(err, a.close())

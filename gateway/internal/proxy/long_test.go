@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,16 +20,18 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-// running starts what ends long answers and stops it when the test ends.
-func running(t testing.TB, s *live.Registry) (stop func()) {
+// running has the registry end answers until the end of the test. stop is what
+// a gateway that stops does first.
+func running(t testing.TB, r *live.Registry) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Run(ctx)
-	}()
-	stop = func() { cancel(); <-done }
+	begin := func(run func(context.Context) error) (end func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = run(ctx) }()
+		return sync.OnceFunc(func() { cancel(); <-done })
+	}
+	t.Cleanup(begin(r.Run))
+	stop = begin(r.Leave)
 	t.Cleanup(stop)
 	return stop
 }

@@ -83,7 +83,7 @@ type scene struct {
 	source *source
 	told   *told
 	ended  map[Cause]int
-	stop   func()
+	leave  func()
 }
 
 func newScene(t *testing.T) *scene {
@@ -93,11 +93,16 @@ func newScene(t *testing.T) *scene {
 		Revocations: s.source, Fresh: s.source.Fresh, Now: time.Now,
 		Ended: func(_ Kind, c Cause) { s.ended[c]++ }, // under the registry's lock
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Run(ctx) }()
-	s.stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(s.stop)
+	begin := func(run func(context.Context) error) (end func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = run(ctx) }()
+		return sync.OnceFunc(func() { cancel(); <-done })
+	}
+	run := begin(s.Run)
+	t.Cleanup(run)
+	s.leave = begin(s.Leave)
+	t.Cleanup(s.leave)
 	return s
 }
 
@@ -282,7 +287,7 @@ func TestRegistry_a_source_is_asked_once_a_token_and_not_too_often(t *testing.T)
 	})
 }
 
-func TestRegistry_Run_ends_the_endless_when_the_gateway_stops_and_waits_for_them(t *testing.T) {
+func TestRegistry_Leave_ends_the_endless_when_the_gateway_stops_and_waits_for_them(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.open("stream", 1, nil)
@@ -292,7 +297,7 @@ func TestRegistry_Run_ends_the_endless_when_the_gateway_stops_and_waits_for_them
 		slow.Ender = endFunc(func(Cause) { time.AfterFunc(time.Second, func() { s.Remove(slow) }) })
 		s.Add(slow)
 		began := time.Now()
-		s.stop()
+		s.leave()
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("it took %v", took)
 		}
@@ -305,12 +310,28 @@ func TestRegistry_Run_ends_the_endless_when_the_gateway_stops_and_waits_for_them
 	})
 }
 
-func TestRegistry_Run_does_not_wait_for_ever(t *testing.T) {
+func TestRegistry_I13_what_begins_or_is_revoked_while_the_gateway_stops_ends_as_ever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.open("download", 1, func(a *Answer) { a.Kind = Other })
+		s.leave()
+		s.open("late stream", 2, nil)
+		s.open("late socket", 3, func(a *Answer) { a.Kind = WebSocket })
+		s.Applied([]contract.Entry{{Kind: contract.RevokeSession, Subject: subject(1)}})
+		synctest.Wait() // and no time passes
+		want := map[string][]Cause{"download": {Revoked}, "late stream": {Stopping}, "late socket": {Stopping}}
+		if diff := cmp.Diff(s.told.causes, want); diff != "" {
+			t.Errorf("(-got +want):\n%s", diff)
+		}
+	})
+}
+
+func TestRegistry_Leave_does_not_wait_for_ever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.Add(&Answer{Kind: WebSocket, Ender: endFunc(func(Cause) {})})
 		began := time.Now()
-		s.stop()
+		s.leave()
 		if took := time.Since(began); took != stopPause {
 			t.Errorf("it took %v", took)
 		}

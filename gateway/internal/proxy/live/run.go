@@ -29,17 +29,25 @@ const (
 	stopPause = 2 * time.Second
 )
 
-// Run ends answers that must end until ctx is done. Then it ends the endless
-// ones and waits for them, within bounds, so that a stopping server need not;
-// the others may come to their end, as every request under way.
+// Run ends answers that must end until ctx is done. It must go on until the
+// server has stopped: until then answers begin, and tokens are revoked.
 func (r *Registry) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	stop := make(chan struct{})
 	group.Go(func() { r.endDue(stop) })
 	r.judge(ctx)
-	r.stop()
 	close(stop)
 	group.Wait()
+	return nil
+}
+
+// Leave waits for ctx to be done, because the gateway stops. Then it ends the
+// endless answers and waits for them, within bounds, so that a stopping server
+// need not; the others may come to their end, as every request under way. An
+// endless one that begins later ends at once, as long as Run goes on.
+func (r *Registry) Leave(ctx context.Context) error {
+	<-ctx.Done()
+	r.stop()
 	return nil
 }
 
