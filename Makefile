@@ -1,7 +1,7 @@
 # Every target has a line that starts with "## "; make help prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench fuzz chaos e2e up down generate tidy
+.PHONY: help run test lint build bench bench-proxy fuzz chaos e2e up down generate tidy
 
 MODULES  := shared auth-service gateway user-service deploy/standalone
 SERVICES := auth-service gateway user-service
@@ -16,7 +16,7 @@ RACE = $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
 
 ## help: this list
 help:
-	@sed -n 's/^## \([a-z0-9]*\): /\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; sub(/^[^ ]+ /, ""); printf "  %-10s %s\n", name, $$0 }'
+	@sed -n 's/^## \([a-z0-9-]*\): /\1 /p' $(MAKEFILE_LIST) | awk '{ name = $$1; sub(/^[^ ]+ /, ""); printf "  %-12s %s\n", name, $$0 }'
 
 ## run: the whole system in one process on http://127.0.0.1:8080 (flags in ARGS="...")
 run:
@@ -40,6 +40,10 @@ build:
 ## bench: the benchmarks, each beside its baseline (choose with BENCH=regexp)
 bench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKGS)
+
+## bench-proxy: what a request costs here, in nginx, in HAProxy and in a bare reverse proxy (flags in ARGS="...")
+bench-proxy:
+	@go run ./deploy/standalone/cmd/proxybench $(ARGS)
 
 ## fuzz: every fuzz target, each for FUZZTIME (10s)
 fuzz:
