@@ -20,6 +20,7 @@ func Command(ctx context.Context, args, environ []string, stdout, stderr io.Writ
 	if done || err != nil {
 		return err
 	}
+	tuneMemory(environ)
 	app, err := New(ctx, cfg, httpx.Log(stderr, cfg.LogLevel.String()))
 	if err != nil {
 		return err
