@@ -55,11 +55,12 @@ type world struct {
 	client *http.Client
 	stop   func() // the gateway, and waits for it
 
-	mu     sync.Mutex
-	seen   []*http.Request // by the upstreams
-	answer http.HandlerFunc
-	head   uint64 // number of the last revocation
-	mute   bool   // the sequencer says nothing
+	mu        sync.Mutex
+	seen      []*http.Request // by the upstreams
+	answer    http.HandlerFunc
+	rawAnswer http.HandlerFunc // before the body has been read
+	head      uint64           // number of the last revocation
+	mute      bool             // the sequencer says nothing
 }
 
 // newWorld starts a gateway; edit may change its settings first.
@@ -123,6 +124,13 @@ func (w *world) upstream(rw http.ResponseWriter, r *http.Request) {
 		w.issuer.ServeHTTP(rw, r)
 		return
 	case "/livez":
+		return
+	}
+	w.mu.Lock()
+	raw := w.rawAnswer
+	w.mu.Unlock()
+	if raw != nil {
+		raw(rw, r)
 		return
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
@@ -195,6 +203,13 @@ func (w *world) answers(f http.HandlerFunc) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answer = f
+}
+
+// answersRaw has the upstream answer before it has read the body.
+func (w *world) answersRaw(f http.HandlerFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rawAnswer = f
 }
 
 // requests are what the upstreams saw.
