@@ -82,6 +82,18 @@ func boundRest(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// boundAnswer bounds how long a client of HTTP/2 may leave what is left of an
+// answer unread, by giving its stream no room. In HTTP/1.1 the connection finds
+// that out; here others use it, and it looks well.
+func boundAnswer(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 {
+		return
+	}
+	if s := serverOf(r.Context()); s != nil {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.Stall)) // always supported by HTTP/2
+	}
+}
+
 // refuseBody answers a request whose body is too large and closes the
 // connection. net/http would read up to 256 KiB before it sends the answer, so
 // a client that stalls would wait for ever; here the answer goes out first and

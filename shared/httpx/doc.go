@@ -6,7 +6,8 @@
 // It promises that a fault.Kind becomes the same status, code and headers in
 // every service (ProblemFor is the only such table), that no internal text, and
 // no stack, reaches a caller, and that what a caller sends cannot forge a log
-// record. Requests that net/http refuses by itself, before any handler, are
-// answered with a problem document, too, where the connection is plain. It
-// refuses bodies that two parsers could read differently.
+// record. It holds clients to Limits, and a server that stops loses no request
+// of theirs. Requests that are refused before any handler is called are answered
+// with a problem document, too. It refuses what two parsers could read
+// differently, in bodies and in the framing of requests (package framing).
 package httpx

@@ -35,6 +35,7 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if !rec.writer.hijacked {
 			boundRest(rec.writer, c.Request())
+			boundAnswer(rec.writer, c.Request())
 		}
 		elapsed := o.Now().Sub(start)
 		rec.mu.Lock()
@@ -68,6 +69,9 @@ func (o *observer) begin(c echo.Context) *record {
 			secure(header, https, foreign)
 			if leaving(r.Context()) { // the server began to drain while the request was under way
 				header.Set("Connection", "close")
+			}
+			if !foreign {
+				boundAnswer(rec.writer, r)
 			}
 		},
 	}

@@ -122,8 +122,7 @@ func (s *Server) configure(h http.Handler) {
 		return context.WithValue(context.Background(), serverKey{}, s)
 	}
 	s.http.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams: s.limits.Streams, WriteByteTimeout: s.limits.Stall,
-		SendPingTimeout: s.limits.Idle, PingTimeout: s.limits.Head,
+		MaxConcurrentStreams: s.limits.Streams, SendPingTimeout: s.limits.Idle, PingTimeout: s.limits.Head,
 	}
 	s.http.Protocols = new(http.Protocols)
 	s.http.Protocols.SetHTTP1(true)

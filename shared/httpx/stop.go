@@ -32,8 +32,14 @@ func (s *Server) announcing(h http.Handler) http.Handler {
 
 // leaving reports whether the server that a request came to is draining.
 func leaving(ctx context.Context) bool {
-	s, ok := ctx.Value(serverKey{}).(*Server)
-	return ok && s.draining.Load()
+	s := serverOf(ctx)
+	return s != nil && s.draining.Load()
+}
+
+// serverOf gives the server that a request came to, or nil.
+func serverOf(ctx context.Context) *Server {
+	s, _ := ctx.Value(serverKey{}).(*Server)
+	return s
 }
 
 // run serves, and owns every goroutine but net/http's.
