@@ -29,14 +29,14 @@ func TestTarget_Report(t *testing.T) {
 	t.Run("failures in a row are", func(t *testing.T) {
 		c := &clock{}
 		s := open(t, c, Settings{Targets: three()})
-		repeat(failureThreshold, func() { s.Targets()[0].Report(Failed) })
+		repeat(DefaultFailures, func() { s.Targets()[0].Report(Failed) })
 		if got := taken(t, s, 9); got["a:1"] != 0 {
 			t.Errorf("calls by target: %v", got)
 		}
 		if !s.Targets()[0].State().Ejected {
 			t.Error("the state does not tell")
 		}
-		c.advance(firstEjection)
+		c.advance(DefaultFirstEjection)
 		if got := taken(t, s, 9); got["a:1"] == 0 {
 			t.Error("it never comes back")
 		}
@@ -44,7 +44,7 @@ func TestTarget_Report(t *testing.T) {
 	t.Run("an answer ends the row", func(t *testing.T) {
 		s := open(t, &clock{}, Settings{Targets: three()})
 		repeat(20, func() {
-			repeat(failureThreshold-1, func() { s.Targets()[0].Report(Failed) })
+			repeat(DefaultFailures-1, func() { s.Targets()[0].Report(Failed) })
 			s.Targets()[0].Report(Answered)
 		})
 		if s.Targets()[0].State().Ejected {
@@ -193,7 +193,7 @@ func TestSet_Watch(t *testing.T) {
 	t.Run("stopping in the middle of a probe makes nobody sick", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, _ := New(Settings{Targets: three()[:1]})
-			for range probeThreshold + 1 {
+			for range DefaultUnhealthy + 1 {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Millisecond, cancel)
 				s.Watch(ctx, Health{Interval: time.Second, Probe: func(ctx context.Context, _ *url.URL) error {

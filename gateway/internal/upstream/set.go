@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,12 +13,11 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-// The limits of passive and active health.
+// Defaults of passive health and of the bounds on calls.
 const (
-	failureThreshold = 5 // failures in a row that eject a target
-	probeThreshold   = 2 // missed probes in a row that make a target sick
-	firstEjection    = time.Second
-	maxEjection      = 30 * time.Second
+	DefaultFailures      = 5 // in a row that eject a target
+	DefaultFirstEjection = time.Second
+	DefaultMaxEjection   = 30 * time.Second
 	// DefaultMaxInFlight is how many calls one target gets at a time.
 	DefaultMaxInFlight = 2048
 )
@@ -25,18 +25,39 @@ const (
 // Settings describe an upstream.
 type Settings struct {
 	Targets     []string // http://host:port or https://host:port
+	Weights     []int    // of the targets, 1 to MaxWeight; 1 for all if nil
 	Balance     Balance  // RoundRobin if empty
-	MaxInFlight int      // per target; DefaultMaxInFlight if 0
+	MaxInFlight int      // calls at once, for each target; DefaultMaxInFlight if 0
+
+	Ejection Ejection
+	Ramp     time.Duration // over which a target that is back gets its full share again; at once if 0
+	Breaker  *Breaker      // nil for none
+	// RetryPercent is how many retries there may be for a hundred calls, beside
+	// minRetries a second; 0 for none.
+	RetryPercent int
 
 	Now  func() time.Time // time.Now if nil
 	Intn func(n int) int  // a random number in [0,n); math/rand if nil
 }
 
+// Ejection says when a target is left out because calls to it fail, and for
+// how long. What is 0 has its default.
+type Ejection struct {
+	Failures int           // in a row
+	First    time.Duration // twice as long each time in a row
+	Max      time.Duration
+}
+
 // Set is the targets of one upstream and what is known of them.
 type Set struct {
 	targets     []*Target
+	turns       []*Target // as schedule gives them
 	balance     Balance
 	maxInFlight int64
+	ejection    Ejection
+	ramp        int64
+	breaker     *breaker // nil for none
+	budget      *budget  // nil for no retries
 	now         func() time.Time
 	start       time.Time
 	intn        func(n int) int
@@ -47,34 +68,57 @@ type Set struct {
 
 // New returns the set of an upstream whose targets are all presumed healthy.
 func New(s Settings) (*Set, error) {
-	set := &Set{balance: s.Balance, maxInFlight: int64(s.MaxInFlight), now: s.Now, intn: s.Intn}
-	if set.maxInFlight <= 0 {
-		set.maxInFlight = DefaultMaxInFlight
-	}
-	if set.now == nil {
-		set.now = time.Now
-	}
-	if set.intn == nil {
-		set.intn = rand.IntN
-	}
-	if set.balance == "" {
-		set.balance = RoundRobin
-	}
-	if !set.balance.known() {
+	s.complete()
+	if !s.Balance.known() {
 		return nil, fmt.Errorf("balance %q is not one of round_robin, least_conn, random_two", s.Balance)
 	}
-	set.start = set.now()
+	set := &Set{
+		balance: s.Balance, maxInFlight: int64(s.MaxInFlight), ejection: s.Ejection, ramp: int64(s.Ramp),
+		now: s.Now, start: s.Now(), intn: s.Intn,
+	}
+	if s.Breaker != nil {
+		set.breaker = &breaker{Breaker: *s.Breaker}
+	}
+	if s.RetryPercent > 0 {
+		set.budget = newBudget(s.RetryPercent)
+	}
 	if len(s.Targets) == 0 {
 		return nil, errors.New("an upstream needs at least one target")
 	}
-	for _, text := range s.Targets {
+	if s.Weights != nil && len(s.Weights) != len(s.Targets) {
+		return nil, errors.New("an upstream has as many weights as targets, or none")
+	}
+	for i, text := range s.Targets {
 		u, err := ParseTarget(text)
 		if err != nil {
 			return nil, err
 		}
-		set.targets = append(set.targets, &Target{URL: u, set: set})
+		t := &Target{URL: u, set: set, weight: 1}
+		if s.Weights != nil {
+			t.weight = int64(s.Weights[i])
+		}
+		if t.weight < 1 || t.weight > MaxWeight {
+			return nil, fmt.Errorf("weight %d is not within 1 and %d", t.weight, MaxWeight)
+		}
+		set.targets = append(set.targets, t)
 	}
+	set.turns = schedule(set.targets)
 	return set, nil
+}
+
+// complete fills in defaults.
+func (s *Settings) complete() {
+	s.Balance = cmp.Or(s.Balance, RoundRobin)
+	s.MaxInFlight = cmp.Or(s.MaxInFlight, DefaultMaxInFlight)
+	s.Ejection.Failures = cmp.Or(s.Ejection.Failures, DefaultFailures)
+	s.Ejection.First = cmp.Or(s.Ejection.First, DefaultFirstEjection)
+	s.Ejection.Max = cmp.Or(s.Ejection.Max, max(DefaultMaxEjection, s.Ejection.First))
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Intn == nil {
+		s.Intn = rand.IntN
+	}
 }
 
 // ParseTarget reads the address of a target. A path, a query or a password in
@@ -95,6 +139,7 @@ func ParseTarget(text string) (*url.URL, error) {
 
 var (
 	errNoneFit = retrySoon(fault.UpstreamUnavailable, "No instance of the service behind this route can be reached.")
+	errNoRetry = errors.New("the retries allowed are used up")
 	errAllBusy = retrySoon(fault.Overloaded, "Every instance of the service behind this route is busy.")
 )
 
@@ -106,11 +151,47 @@ func retrySoon(kind fault.Kind, detail string) *fault.Error {
 
 // Acquire chooses a target other than the one given (which may be nil) and
 // takes a place at it, which the caller gives back with Release. It fails with
-// UpstreamUnavailable if none is fit, and with Overloaded if all that are have
-// as many calls under way as they may.
+// UpstreamUnavailable if none is fit or the breaker is open, and with
+// Overloaded if all that are have as many calls under way as they may: nobody
+// waits for a place.
 func (s *Set) Acquire(except *Target) (*Target, error) {
 	now := s.clock()
-	if t := s.choose(func(t *Target) bool { return t != except && !t.sick.Load() && !t.isEjected(now) }); t != nil {
+	if s.breaker != nil {
+		if wait := s.breaker.admit(now); wait > 0 {
+			return nil, errOpen(wait)
+		}
+	}
+	if s.budget != nil && except == nil {
+		s.budget.called()
+	}
+	return s.take(now, except)
+}
+
+// Retry takes a place for a call that is made again after one to last has
+// failed: at another target or, if there is none, at the same. It fails if the
+// retries allowed are used up, and as Acquire does.
+func (s *Set) Retry(last *Target) (*Target, error) {
+	now := s.clock()
+	if s.budget == nil || !s.budget.spend(now) {
+		return nil, errNoRetry
+	}
+	if s.breaker != nil {
+		if wait := s.breaker.admit(now); wait > 0 {
+			return nil, errOpen(wait)
+		}
+	}
+	if t, err := s.take(now, last); err == nil {
+		return t, nil
+	}
+	return s.take(now, nil)
+}
+
+func (s *Set) take(now int64, except *Target) (*Target, error) {
+	fit := func(t *Target) bool { return t != except && !t.sick.Load() && !t.isEjected(now) }
+	if t := s.choose(func(t *Target) bool { return fit(t) && t.isRamped(now) }); t != nil {
+		return t, nil
+	}
+	if t := s.choose(fit); t != nil {
 		return t, nil
 	}
 	// Rather one that failed lately than none at all; but not one that its
@@ -126,6 +207,9 @@ func (s *Set) Acquire(except *Target) (*Target, error) {
 	}
 	return nil, errNoneFit
 }
+
+// Open reports whether the breaker keeps calls back.
+func (s *Set) Open() bool { return s.breaker != nil && s.breaker.isOpen() }
 
 // Targets returns all targets, in the order of the settings.
 func (s *Set) Targets() []*Target { return s.targets }
@@ -152,7 +236,9 @@ func (s *Set) eject(t *Target) {
 	if out*2 > len(s.targets) {
 		return
 	}
-	t.ejected.Store(now + int64(ejection(t.times.Add(1))))
+	until := now + int64(s.ejection.length(t.times.Add(1)))
+	t.ejected.Store(until)
+	t.back.Store(until)
 	// After its time it is on probation: the next failure ejects it again.
-	t.failures.Store(failureThreshold - 1)
+	t.failures.Store(int64(s.ejection.Failures) - 1)
 }
