@@ -11,6 +11,7 @@
 package gatewayapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (a *App) listen() error {
 	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), httpx.WithTLS(a.cfg.TLSCert, a.cfg.TLSKey),
 		httpx.WithCleartextHTTP2(), httpx.WithConnectionMetrics(a.registry, "gateway"), httpx.WithDrain(finishTime+a.cfg.DrainDelay, a.cfg.DrainDelay),
 		httpx.WithLimits(httpx.Limits{
-			Connections: a.cfg.MaxConnections, ConnectionsPerClient: a.cfg.MaxConnectionsPerClient, Exempt: a.cfg.TrustedProxies,
+			Connections: a.cfg.MaxConnections, ConnectionsPerClient: cmp.Or(a.cfg.MaxConnectionsPerClient, connectionsPerClient), Exempt: a.cfg.TrustedProxies,
 		}))
 	if err != nil {
 		return err
@@ -189,6 +190,9 @@ func (a *App) Run(ctx context.Context) error {
 	)
 	return errors.Join(err, a.close())
 }
+
+// connectionsPerClient is a tenth of all by default.
+const connectionsPerClient = 2_000
 
 // finishTime is how long requests may take to end once no new connection is
 // taken; connections that rest are closed after the drain delay, too.

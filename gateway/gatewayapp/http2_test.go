@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 type h2 struct {
 	t    *testing.T
 	conn net.Conn
+	base []string // a good request
 	*http2.Framer
 	encoder *hpack.Encoder
 	block   bytes.Buffer
@@ -34,7 +36,8 @@ func (w *world) h2(t *testing.T) *h2 {
 
 // h2Bare opens a connection and says nothing.
 func (w *world) h2Bare(t *testing.T) *h2 {
-	c := &h2{t: t, conn: w.dial(t, "h2")}
+	scheme, _, _ := strings.Cut(w.base, ":")
+	c := &h2{t: t, conn: w.dial(t, "h2"), base: []string{":method: GET", ":scheme: " + scheme, ":authority: gw", ":path: /api/public/x"}}
 	c.Framer = http2.NewFramer(c.conn, c.conn)
 	c.AllowIllegalWrites = true
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -62,10 +65,11 @@ func (c *h2) fields(lines ...string) []byte {
 	return bytes.Clone(c.block.Bytes())
 }
 
-// goodRequest is a good one but for what is changed: an edit replaces the field of
-// the same name, or is added; one that begins with "-" removes the field.
-func goodRequest(edits ...string) []string {
-	all := []string{":method: GET", ":scheme: http", ":authority: gw", ":path: /api/public/x"}
+// request is a good one but for what is changed: an edit replaces the field of
+// the same name, or is added; one that begins with "-" removes the field, one
+// that begins with "+" is added to it.
+func (c *h2) request(edits ...string) []string {
+	all := slices.Clone(c.base)
 	for _, edit := range edits {
 		name, _, _ := strings.Cut(strings.TrimLeft(edit, "+-:"), ": ")
 		at := -1
@@ -90,7 +94,7 @@ func goodRequest(edits ...string) []string {
 
 // ask sends a request on a stream.
 func (c *h2) ask(stream uint32, end bool, edits ...string) {
-	c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: c.fields(goodRequest(edits...)...), EndStream: end, EndHeaders: true}))
+	c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: c.fields(c.request(edits...)...), EndStream: end, EndHeaders: true}))
 }
 
 // outcome reads until the connection, or the stream, has come to something: a
@@ -154,6 +158,7 @@ var malformedHTTP2 = []struct {
 	{"8.3.1 two paths", []string{"+:path: /api/orders/x"}},
 	{"8.3.1 two methods", []string{"+:method: POST"}},
 	{"8.3.1 another scheme", []string{":scheme: ftp"}},
+	{"8.3.1 no scheme at all", []string{":scheme: "}},
 	{"8.3.1 a Host that is another", []string{"host: evil.example"}},
 	{"8.3.1 two Hosts", []string{"host: gw", "+host: gw"}},
 	{"8.3.1 a user in the authority", []string{":authority: a@gw"}},
@@ -187,6 +192,20 @@ func TestHTTP2_MalformedRequests(t *testing.T) {
 					t.Errorf("the upstream saw %s %s %v", all[before].Method, all[before].RequestURI, all[before].Header)
 				}
 			})
+		}
+	})
+}
+
+// What the client says of its scheme is not believed.
+func TestHTTP2_TheSchemeIsTheConnections(t *testing.T) {
+	inClearAndTLS(t, func(t *testing.T, w *world) {
+		ours, _, _ := strings.Cut(w.base, ":")
+		for _, scheme := range []string{"http", "https"} {
+			client := w.h2(t)
+			client.ask(1, true, ":scheme: "+scheme)
+			if got := client.outcome(1); got != "200" || w.last().Header.Get("X-Forwarded-Proto") != ours {
+				t.Errorf("%s: got %s, and the upstream saw %q", scheme, got, w.last().Header.Get("X-Forwarded-Proto"))
+			}
 		}
 	})
 }
@@ -247,7 +266,7 @@ func TestHTTP2_Frames(t *testing.T) {
 		{"4.2 a frame over the maximum size", frame(http2.FrameData, 0, 1, strings.Repeat("x", 1<<20+1)), frameSizeError + "|closed"},
 		{"4.3 a header block that cannot be decoded", frame(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, 1, "\xff\xff\xff\xff\xff\xff"), "connection COMPRESSION_ERROR"},
 		{"4.3 another frame within a header block", func(c *h2) {
-			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(goodRequest()...), EndStream: true}))
+			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(c.request()...), EndStream: true}))
 			c.ok(c.WritePing(false, [8]byte{}))
 		}, connectionError},
 		{"5.1 DATA on an idle stream", frame(http2.FrameData, 0, 1, "x"), connectionError},
@@ -259,7 +278,7 @@ func TestHTTP2_Frames(t *testing.T) {
 		{"5.1.1 an even stream", func(c *h2) { c.ask(2, true) }, connectionError},
 		{"5.1.1 a stream with a smaller number", func(c *h2) { c.ask(5, true); c.ask(3, true) }, connectionError},
 		{"5.3.1 a stream that depends on itself", func(c *h2) {
-			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(goodRequest()...), EndStream: true, EndHeaders: true, Priority: http2.PriorityParam{StreamDep: 1, Weight: 1}}))
+			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(c.request()...), EndStream: true, EndHeaders: true, Priority: http2.PriorityParam{StreamDep: 1, Weight: 1}}))
 		}, "200|" + streamError + "|" + connectionError},
 		{"5.5 a frame of an unknown type", func(c *h2) { frame(0x42, 0xff, 0, "x")(c); c.ask(1, true) }, "200"},
 		{"6.1 DATA on stream 0", frame(http2.FrameData, 0, 0, "x"), connectionError},

@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -23,8 +24,8 @@ type Limits struct {
 	// Connections is how many connections there may be (20,000). When there are
 	// as many, those that rest the longest make room for new ones.
 	Connections int
-	// ConnectionsPerClient is how many of them one client may have (2,000). A
-	// client is an IPv4 address, or an IPv6 network of 64 bits.
+	// ConnectionsPerClient is how many of them one client may have (no bound but
+	// the total). A client is an IPv4 address, or an IPv6 network of 64 bits.
 	ConnectionsPerClient int
 	// Exempt are networks of proxies, which bring many clients' requests: for
 	// them only Connections counts.
@@ -38,15 +39,9 @@ func (l *Limits) complete() {
 	l.Stall = cmp.Or(l.Stall, time.Minute)
 	l.MaxHead = cmp.Or(l.MaxHead, 32<<10)
 	l.Streams = cmp.Or(l.Streams, 128)
-	l.Connections = cmp.Or(l.Connections, DefaultConnections)
-	l.ConnectionsPerClient = cmp.Or(l.ConnectionsPerClient, DefaultConnectionsPerClient)
+	l.Connections = cmp.Or(l.Connections, 20_000)
+	l.ConnectionsPerClient = cmp.Or(l.ConnectionsPerClient, math.MaxInt)
 }
-
-// The defaults of how many connections there may be.
-const (
-	DefaultConnections          = 20_000
-	DefaultConnectionsPerClient = 2_000
-)
 
 // clientOf gives the address that stands for a client, or the zero Addr for
 // one that is exempt.
