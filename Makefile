@@ -37,9 +37,9 @@ build:
 	@for s in $(SERVICES); do echo "build bin/$$s"; (cd $$s && GOWORK=off go build -trimpath -o $(CURDIR)/bin/$$s .) || exit 1; done
 	@echo "build bin/standalone"; cd deploy/standalone && GOWORK=off go build -trimpath -o $(CURDIR)/bin/standalone .
 
-## bench: the benchmarks, each beside its baseline (choose with BENCH=regexp)
+## bench: the benchmarks, one package at a time, each beside its baseline (choose with BENCH=regexp)
 bench:
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKGS)
+	go test -p 1 -timeout 1h -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKGS)
 
 ## bench-proxy: what a request costs here, in nginx, in HAProxy and in a bare reverse proxy (flags in ARGS="...")
 bench-proxy:

@@ -131,3 +131,18 @@ func (c *Cluster) Begin(ctx context.Context, statement string) (finish func() er
 	}
 	return tx.Commit, nil
 }
+
+// Revocation is a numbered row of the revocation log.
+type Revocation struct {
+	Number  uint64 `db:"number"`
+	Written int64  `db:"created_at"` // Unix microseconds by the auth-service's clock, before its transaction commits
+}
+
+// Revocations reads the rows with numbers above after, in order.
+func (c *Cluster) Revocations(ctx context.Context, after uint64) ([]Revocation, error) {
+	var out []Revocation
+	if err := c.databases.auth.SelectContext(ctx, &out, `SELECT number, created_at FROM revocations WHERE number > $1 ORDER BY number`, after); err != nil {
+		return nil, fmt.Errorf("read the revocation log: %w", err)
+	}
+	return out, nil
+}
