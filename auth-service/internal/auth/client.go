@@ -111,8 +111,7 @@ func (s *Service) Revoke(ctx context.Context, c Caller, client Client, token str
 func (w *work) revokeSession(ctx context.Context, client Client, id string) error {
 	_, x, err := w.lockSession(ctx, id)
 	if fault.Is(err, fault.NotFound) {
-		w.repeated(id)
-		return nil
+		return w.endUnknown(ctx, id, CauseClientRevoked)
 	}
 	if err != nil {
 		return err

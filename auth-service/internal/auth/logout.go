@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
 
@@ -29,13 +31,51 @@ func (s *Service) LogoutByRefreshToken(ctx context.Context, c Caller, refreshTok
 	return err
 }
 
+// LogoutLost revokes the session of a verified token if the database knows no
+// such session, and does nothing if it does.
+func (s *Service) LogoutLost(ctx context.Context, c Caller) error {
+	if c.Claims == nil {
+		return noToken()
+	}
+	_, err := s.do(ctx, c, func(w *work) error {
+		_, err := w.Session(ctx, c.Claims.SessionID)
+		if fault.Is(err, fault.NotFound) {
+			return w.endUnknown(ctx, c.Claims.SessionID, CauseLogout)
+		}
+		if err != nil {
+			return fmt.Errorf("read session: %w", err)
+		}
+		return nil
+	})
+	return err
+}
+
+// endUnknown revokes a session of which the caller has a genuine token, though
+// the database does not know it: a history that was lost may have made it, and
+// gateways would go on to accept its access tokens.
+func (w *work) endUnknown(ctx context.Context, sessionID, cause string) error {
+	earlier, err := w.Revocations(ctx, RevocationQuery{Subject: sessionID, At: w.now, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("look for earlier revocations: %w", err)
+	}
+	if len(earlier) > 0 {
+		w.repeated(sessionID)
+		return nil
+	}
+	r := Revocation{Kind: contract.RevokeSession, Subject: sessionID, Cause: cause}
+	if err := w.revocation(ctx, r, w.lastAccess(time.Time{})); err != nil {
+		return err
+	}
+	return w.record(ctx, AuditEvent{Event: EventSessionEnded, SessionID: sessionID, Reason: cause})
+}
+
 // logout ends a session which is the user's, if a user is given. One that has
-// ended or is gone is left alone.
+// ended is left alone.
 func (w *work) logout(ctx context.Context, sessionID, userID string) error {
 	u, s, err := w.lockSession(ctx, sessionID)
 	if fault.Is(err, fault.NotFound) {
-		w.repeated(sessionID, userID)
-		return nil
+		w.repeated(userID) // of an account that was deleted
+		return w.endUnknown(ctx, sessionID, CauseLogout)
 	}
 	if err != nil {
 		return err

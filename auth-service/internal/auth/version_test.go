@@ -80,3 +80,36 @@ func TestVersion_I6_aRestartOfTheDatabaseLeavesTokensGood(t *testing.T) {
 	h.alive("a token of the meantime", between)
 	h.alive("a refreshed token", h.mustRefresh(between.RefreshToken))
 }
+
+func TestLogout_F24_I1_endsASessionThatTheDatabaseHasLost(t *testing.T) {
+	for name, end := range map[string]func(h *harness, lost auth.Tokens) error{
+		"by its access token": func(h *harness, lost auth.Tokens) error { return h.LogoutLost(t.Context(), h.with(lost)) },
+		"by its refresh token": func(h *harness, lost auth.Tokens) error {
+			return h.LogoutByRefreshToken(t.Context(), stranger(), lost.RefreshToken)
+		},
+		"by RFC 7009": func(h *harness, lost auth.Tokens) error {
+			return h.Revoke(t.Context(), stranger(), auth.Client{ID: contract.ClientPeople}, lost.RefreshToken)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := onSQLite(t)
+			kept, lost := h.newUser("ada@example.com"), h.login("ada@example.com")
+			h.sql(`DELETE FROM sessions WHERE id = $1`, lost.SessionID)
+			for range 2 {
+				if err := end(h, lost); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if h.gateway.verdict(t, h.with(lost).Claims) == "" {
+				t.Error("gateways accept the token of the lost session")
+			}
+			if n := h.revocations(); n != 1 || len(h.gateway.waits) != 2 {
+				t.Errorf("%d revocations and %d waits for the gateways, want 1 and 2", n, len(h.gateway.waits))
+			}
+			if err := h.LogoutLost(t.Context(), h.with(kept)); err != nil {
+				t.Fatal(err)
+			}
+			h.alive("a session that is known", kept)
+		})
+	}
+}

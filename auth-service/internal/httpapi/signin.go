@@ -110,6 +110,12 @@ func (a *api) endOwnSession(c echo.Context, stranger auth.Caller, inBody string)
 	if !endable(err) {
 		return err
 	}
+	if fault.Is(err, fault.TokenRevoked) && who.Claims != nil {
+		// The database may have lost the session, and the gateways not.
+		if err := a.Service.LogoutLost(ctx, who); err != nil {
+			return err
+		}
+	}
 	raw, _, refreshErr := a.refreshToken(c.Request(), inBody)
 	if refreshErr != nil {
 		return refreshErr
