@@ -26,14 +26,16 @@ func (x *exchange) prepare(res *http.Response) error {
 	if x.call.ResponseHeaders != nil {
 		x.call.ResponseHeaders.Apply(res.Header)
 	}
-	res.Header[contract.HeaderRequestID] = []string{x.call.RequestID}
+	x.id[0] = x.call.RequestID
+	res.Header[contract.HeaderRequestID] = x.id[:]
 	return nil
 }
 
-// clean removes what an upstream may not say.
+// clean removes what is for the upstream's own hop, and what it may not say.
 func (x *exchange) clean(fields http.Header) {
+	dropListed(fields, fields["Connection"])
 	for name := range fields {
-		if strings.HasPrefix(name, "Access-Control-") {
+		if hop(name) || strings.HasPrefix(name, "Access-Control-") {
 			delete(fields, name)
 		}
 	}
@@ -65,8 +67,9 @@ func gatewaySays(name string) bool {
 }
 
 func isEventStream(h http.Header) bool {
+	const stream = "text/event-stream"
 	content := h.Get("Content-Type")
-	if len(content) < len("text/event-stream") {
+	if len(content) < len(stream) || content[0]|0x20 != 't' {
 		return false
 	}
 	base, _, err := mime.ParseMediaType(content)

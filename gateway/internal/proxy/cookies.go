@@ -17,7 +17,10 @@ func dropCookies(h http.Header, keepRefresh bool) {
 	if !has {
 		return
 	}
-	kept := lines[:0] // the header is our copy
+	if len(lines) == 1 && withoutOwn(lines[0], keepRefresh) == lines[0] {
+		return
+	}
+	var kept []string // the lines are the client's
 	for _, line := range lines {
 		if line = withoutOwn(line, keepRefresh); line != "" {
 			kept = append(kept, line)

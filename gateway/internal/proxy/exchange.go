@@ -43,6 +43,8 @@ type exchange struct {
 	given   http.Header // what the gateway says beside an upstream's answer; may be nil
 	body    clientBody
 	url     url.URL // of the outgoing request
+	header  *outHeader
+	id      [1]string // the request's, for the answer
 	target  *upstream.Target
 	started time.Time
 	http1   bool // the client's request
@@ -106,6 +108,13 @@ func (x *exchange) watchOver(answer io.ReadCloser) error {
 		x.watch.Reset(first)
 	}
 	return nil
+}
+
+// refusedMeanwhile is why the request was refused while its body came.
+func (x *exchange) refusedMeanwhile() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.refused
 }
 
 // look registers an answer that has become a long one, and gives one up that
@@ -191,6 +200,7 @@ func (x *exchange) finish() {
 		x.proxy.live.Remove(x.live)
 	}
 	x.body.end(x.committed)
+	x.header.giveBack()
 	if x.target != nil {
 		x.target.Report(x.outcome)
 		x.target.Release()

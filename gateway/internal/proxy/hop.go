@@ -5,17 +5,21 @@ import (
 	"strings"
 )
 
-// dropHop removes the fields of a message that are for its own hop alone: those
-// that Connection names, and those that always are (RFC 9110 section 7.6.1).
-func dropHop(h http.Header) {
-	for _, line := range h["Connection"] {
+// hop reports whether a field is always for its own hop alone (RFC 9110 section
+// 7.6.1).
+func hop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// dropListed removes the fields which the lines of Connection name.
+func dropListed(h http.Header, lines []string) {
+	for _, line := range lines {
 		for name := range strings.SplitSeq(line, ",") {
 			h.Del(strings.Trim(name, " \t"))
 		}
-	}
-	for _, name := range [...]string{
-		"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	} {
-		delete(h, name)
 	}
 }

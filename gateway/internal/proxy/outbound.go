@@ -3,57 +3,108 @@ package proxy
 import (
 	"net/http"
 	"strings"
+	"sync"
 
+	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/shared/contract"
 )
 
-// setIdentity tells the upstream who is calling.
-func (p *Proxy) setIdentity(h http.Header, call *Call) {
-	p.setCaller(h, call)
-	if call.WithholdAuthorization {
-		delete(h, "Authorization")
-	}
+// outHeader is the header of an outgoing request. It is used again and again,
+// and what the gateway says stands beside it, so that it costs no memory.
+type outHeader struct {
+	http.Header
+	said   [ownFields]string // what the gateway says
+	n      int
+	shared bool // somebody may still read it when the exchange is over
 }
 
-func (p *Proxy) setCaller(h http.Header, call *Call) {
-	if !call.KeepAuthorization || call.Claims != nil {
-		delete(h, "Authorization")
+// ownFields is how many fields the gateway sets at most.
+const ownFields = 16
+
+var outHeaders = sync.Pool{New: func() any { return &outHeader{Header: make(http.Header, 32)} }}
+
+func lendHeader() *outHeader {
+	h, _ := outHeaders.Get().(*outHeader) // it holds nothing else
+	return h
+}
+
+// giveBack lets others use the header.
+func (h *outHeader) giveBack() {
+	if h.shared {
+		return
 	}
-	h[contract.HeaderRequestID] = []string{call.RequestID}
-	c := call.Claims
-	if c == nil {
-		if call.Token != "" && len(h["Authorization"]) == 0 {
-			h["Authorization"] = []string{"Bearer " + call.Token}
+	clear(h.Header)
+	clear(h.said[:])
+	h.n = 0
+	outHeaders.Put(h)
+}
+
+// say sets a field in place of all lines of that name.
+func (h *outHeader) say(name, value string) {
+	h.said[h.n] = value
+	h.n++
+	h.Header[name] = h.said[h.n-1 : h.n : h.n]
+}
+
+// take copies what a client may say to an upstream: what belongs to the
+// client's own hop and what only the gateway may say stays behind.
+func (h *outHeader) take(from http.Header) {
+	for name, values := range from {
+		if !hop(name) && !route.IsOwnField(name) {
+			h.Header[name] = values
 		}
+	}
+	dropListed(h.Header, from["Connection"])
+}
+
+// setIdentity tells the upstream who is calling.
+func (h *outHeader) setIdentity(call *Call) {
+	if call.WithholdAuthorization || !call.KeepAuthorization || call.Claims != nil {
+		delete(h.Header, "Authorization")
+	}
+	h.say(contract.HeaderRequestID, call.RequestID)
+	c := call.Claims
+	if !call.WithholdAuthorization && call.Token != "" && (c != nil || len(h.Header["Authorization"]) == 0) {
+		h.say("Authorization", "Bearer "+call.Token)
+	}
+	if c == nil {
 		return
 	}
 	verified := "false"
 	if c.EmailVerified {
 		verified = "true"
 	}
-	values := [...]string{"Bearer " + call.Token, c.Subject, strings.Join(c.Roles, ","), verified, c.SessionID}
-	h["Authorization"] = values[0:1:1]
-	h[contract.HeaderUserID] = values[1:2:2]
-	h[contract.HeaderUserRoles] = values[2:3:3]
-	h[contract.HeaderEmailVerified] = values[3:4:4]
-	h[contract.HeaderSessionID] = values[4:5:5]
+	h.say(contract.HeaderUserID, c.Subject)
+	h.say(contract.HeaderUserRoles, join(c.Roles))
+	h.say(contract.HeaderEmailVerified, verified)
+	h.say(contract.HeaderSessionID, c.SessionID)
+}
+
+func join(roles []string) string {
+	if len(roles) == 1 {
+		return roles[0]
+	}
+	return strings.Join(roles, ",")
 }
 
 // setPath tells the upstream which way the request came.
-func (p *Proxy) setPath(h http.Header, in *http.Request, call *Call) {
-	values := [...]string{call.Origin.Chain, call.Origin.Host, call.Origin.Proto, call.TraceParent}
-	if values[0] != "" {
-		h["X-Forwarded-For"] = values[0:1:1]
+func (h *outHeader) setPath(call *Call, via string) {
+	if call.Origin.Chain != "" {
+		h.say("X-Forwarded-For", call.Origin.Chain)
 	}
-	h["X-Forwarded-Host"] = values[1:2:2]
-	h["X-Forwarded-Proto"] = values[2:3:3]
-	delete(h, "Traceparent")
-	if values[3] != "" {
-		h["Traceparent"] = values[3:4:4]
+	h.say("X-Forwarded-Host", call.Origin.Host)
+	h.say("X-Forwarded-Proto", call.Origin.Proto)
+	delete(h.Header, "Traceparent")
+	if call.TraceParent != "" {
+		h.say("Traceparent", call.TraceParent)
 	} else {
-		delete(h, "Tracestate")
+		delete(h.Header, "Tracestate")
 	}
-	h["Via"] = append(h["Via"], p.via[protocol(in)])
+	if before := h.Header["Via"]; len(before) > 0 {
+		h.Header["Via"] = append(before[:len(before):len(before)], via)
+	} else {
+		h.say("Via", via)
+	}
 }
 
 // guardReplay keeps the transport from sending a request a second time that is

@@ -61,8 +61,6 @@ func New(o Options) *Proxy {
 // answer that was begun cannot be finished, Serve panics with
 // http.ErrAbortHandler, as net/http wants it, so that the client sees that it
 // was cut short.
-//
-// The request is used up: its header becomes that of the upstream's.
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error {
 	if looped(r.Header, p.pseudonym) {
 		return errLoop
@@ -87,30 +85,33 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	return x.err
 }
 
-// outgoing makes the request for the upstream. What belongs to the client's own
-// hop is removed first, so nothing that is set here can be removed by naming it
-// in Connection. What comes after the body was checked by nobody, so it is not
+// outgoing makes the request for the upstream. What the gateway says is said
+// last, so nothing of it can be removed by naming it in Connection or changed
+// by a rule. What comes after the body was checked by nobody, so it is not
 // forwarded.
 func (x *exchange) outgoing(r *http.Request) *http.Request {
-	p, call, h := x.proxy, x.call, r.Header
-	upgrade := call.WebSocket && wantsWebSocket(r)
-	dropHop(h)
-	if upgrade {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	p, call := x.proxy, x.call
+	h := lendHeader()
+	x.header = h
+	h.take(r.Header)
+	if call.WebSocket && wantsWebSocket(r) {
+		h.say("Connection", "Upgrade")
+		h.say("Upgrade", "websocket")
+		h.shared = true
 	}
-	dropForged(h)
-	dropCookies(h, p.issuer)
+	dropCookies(h.Header, p.issuer)
 	if call.RequestHeaders != nil {
-		call.RequestHeaders.Apply(h)
+		call.RequestHeaders.Apply(h.Header)
 	}
-	guardReplay(h)
-	p.setIdentity(h, call)
-	p.setPath(h, r, call)
+	guardReplay(h.Header)
+	h.setIdentity(call)
+	h.setPath(call, p.via[protocol(r)])
 
 	out := r.WithContext(x)
 	// Opaque is written as it is; parsing and encoding again could change it.
 	x.url = url.URL{Opaque: call.Path, RawQuery: call.Query, ForceQuery: call.HasQuery}
 	out.URL = &x.url
+	out.Header = h.Header
 	out.Host = "" // the target's own name; the client's is in X-Forwarded-Host
 	out.Body, out.Trailer, out.Close = nil, nil, false
 	if r.ContentLength != 0 && r.Body != nil {
@@ -129,7 +130,7 @@ func (p *Proxy) roundTrip(x *exchange, out *http.Request) (*http.Response, error
 		return nil, err
 	}
 	x.target = first
-	res, err := p.send(x, out)
+	res, err := p.send(x, out, x.started)
 	if !unreachable(err) || x.Err() != nil {
 		return res, err
 	}
@@ -140,13 +141,15 @@ func (p *Proxy) roundTrip(x *exchange, out *http.Request) (*http.Response, error
 	x.target.Report(upstream.Unreachable)
 	x.target.Release()
 	x.target = second
-	return p.send(x, out)
+	return p.send(x, out, time.Now())
 }
 
 // send sends the request to the exchange's target.
-func (p *Proxy) send(x *exchange, out *http.Request) (*http.Response, error) {
+func (p *Proxy) send(x *exchange, out *http.Request, started time.Time) (*http.Response, error) {
 	x.url.Scheme, x.url.Host = x.target.URL.Scheme, x.target.URL.Host
-	started := time.Now()
+	if x.url.Scheme != "http" {
+		x.header.shared = true // net/http's transport may still read it after it has returned
+	}
 	res, err := p.transport.RoundTrip(out)
 	if err == nil {
 		err = checkSwitch(out, res)

@@ -28,7 +28,6 @@ func (x *exchange) Interim(status int, fields http.Header) error {
 	if x.http10 {
 		return nil
 	}
-	dropHop(fields)
 	x.clean(fields)
 	header := x.client.Header()
 	clear(header)
@@ -43,7 +42,6 @@ func (x *exchange) Interim(status int, fields http.Header) error {
 // answer was not begun.
 func (x *exchange) relay(res *http.Response) error {
 	defer func() { _ = res.Body.Close() }()
-	dropHop(res.Header)
 	if err := x.prepare(res); err != nil {
 		return err
 	}
@@ -59,8 +57,9 @@ func (x *exchange) relay(res *http.Response) error {
 		}
 		header[name] = values
 	}
-	announced := slices.Sorted(maps.Keys(res.Trailer))
-	if len(announced) > 0 {
+	var announced []string
+	if len(res.Trailer) > 0 {
+		announced = slices.Sorted(maps.Keys(res.Trailer))
 		header["Trailer"] = []string{strings.Join(announced, ", ")}
 	}
 	if x.body.unread() { // the client still sends, and what comes on its connection is no request
@@ -166,8 +165,12 @@ func (x *exchange) trail(fields http.Header, announced []string) {
 	}
 }
 
-// lookAfter finds out how an answer with a body moves, and has it watched.
+// lookAfter finds out how an answer with a body moves, and has it watched. One
+// that is there as a whole is over with one write, which the server bounds.
 func (x *exchange) lookAfter(res *http.Response) error {
+	if there, ok := res.Body.(h1.Whole); ok && there.Whole() {
+		return x.refusedMeanwhile()
+	}
 	x.quiet = isEventStream(res.Header)
 	x.eager = x.quiet || res.ContentLength < 0
 	if err := x.watchOver(res.Body); err != nil {

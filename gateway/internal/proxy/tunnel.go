@@ -66,7 +66,6 @@ func (x *exchange) tunnel(res *http.Response) error {
 
 // greet sends the client the head that switches protocols.
 func (t *tunnel) greet(ours, theirs http.Header) error {
-	dropHop(theirs)
 	delete(theirs, "Content-Length")
 	for name, values := range theirs {
 		ours[name] = append(ours[name], values...)

@@ -18,6 +18,12 @@ type Waiter interface {
 	Wait() error
 }
 
+// Whole is a body that knows whether all of it has come, so that reading it
+// waits for nobody.
+type Whole interface {
+	Whole() bool
+}
+
 type framing byte
 
 const (
@@ -85,6 +91,9 @@ func (b *body) WriteTo(w io.Writer) (written int64, err error) {
 		}
 	}
 }
+
+// Whole reports whether all of the body has come.
+func (b *body) Whole() bool { return b.in == &b.own }
 
 // enter begins a read.
 func (b *body) enter() error {
