@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"hash/maphash"
 	"maps"
 	"math"
 	"sync"
@@ -10,14 +11,18 @@ import (
 	"gatehouse.internal/shared/contract"
 )
 
-// shards spreads the entries over this many locks. Ids are UUIDv7, whose last
-// byte is random, so the last byte picks the shard.
-const shards = 64
+// The entries are spread over many locks, so that none is held for long even in
+// a view of ten million. A part of a sweep takes several, one after the other.
+const (
+	shards     = 1024
+	sweepParts = 64
+)
 
 // Set holds revocations by what they revoke. Entries are only added, or raised
 // to a higher version; nothing but their expiry removes them. A Set is safe
 // for concurrent use, and looking up allocates nothing.
 type Set struct {
+	seed  maphash.Seed
 	shard [shards]shard
 	// keys are the revoked kids and until when. There are hardly ever any, so
 	// the map is replaced as a whole, and reading it costs next to nothing.
@@ -29,9 +34,8 @@ type Set struct {
 // versions in 32 bits, so that an entry stays under 60 bytes.
 type shard struct {
 	sync.RWMutex
-	ids   map[contract.SubjectID]uint32 // revoked jti and sid, and until when
-	users map[contract.SubjectID]floor
-	peak  int
+	ids   table[uint32] // revoked jti and sid, and until when
+	users table[floor]
 }
 
 // floor is the lowest version of a user's tokens that is still good.
@@ -39,16 +43,16 @@ type floor struct{ revoked, stale, until uint32 }
 
 // NewSet returns an empty set.
 func NewSet() *Set {
-	s := &Set{}
-	for i := range s.shard {
-		s.shard[i].ids = map[contract.SubjectID]uint32{}
-		s.shard[i].users = map[contract.SubjectID]floor{}
-	}
+	s := &Set{seed: maphash.MakeSeed()}
 	s.keys.Store(&map[string]int64{})
 	return s
 }
 
-func (s *Set) of(id contract.SubjectID) *shard { return &s.shard[id[15]%shards] }
+// of gives the hash of an id, and the shard that it picks.
+func (s *Set) of(id *contract.SubjectID) (uint64, *shard) {
+	hash := hashOf(s.seed, id)
+	return hash, &s.shard[hash%shards]
+}
 
 // Add takes in an entry. Adding is idempotent and commutative: whatever the
 // order and number of calls, the result is the union, with the highest version
@@ -59,14 +63,15 @@ func (s *Set) Add(e *contract.Entry) {
 		s.changeKeys(func(keys map[string]int64) { keys[e.KeyID] = max(keys[e.KeyID], e.ExpiresAt.Unix()) })
 		return
 	}
-	sh := s.of(e.Subject)
+	_, sh := s.of(&e.Subject)
 	sh.Lock()
 	defer sh.Unlock()
 	switch e.Kind {
 	case contract.RevokeToken, contract.RevokeSession:
-		sh.ids[e.Subject] = max(sh.ids[e.Subject], until)
+		known := sh.ids.at(s.seed, &e.Subject)
+		*known = max(*known, until)
 	case contract.RevokeUser, contract.RevokeUserStale:
-		f := sh.users[e.Subject]
+		f := sh.users.at(s.seed, &e.Subject)
 		version := uint32(min(e.MinVersion, math.MaxUint32))
 		if e.Kind == contract.RevokeUser {
 			f.revoked = max(f.revoked, version)
@@ -74,9 +79,7 @@ func (s *Set) Add(e *contract.Entry) {
 			f.stale = max(f.stale, version)
 		}
 		f.until = max(f.until, until)
-		sh.users[e.Subject] = f
 	}
-	sh.peak = max(sh.peak, len(sh.ids)+len(sh.users))
 }
 
 // Verdict is what a set knows of a token.
@@ -91,16 +94,16 @@ const (
 
 // Check looks up the token of the claims by jti, sid, user version and kid.
 func (s *Set) Check(c *contract.Claims) Verdict {
-	if s.hasID(c.Refs.Token) || s.hasID(c.Refs.Session) || s.HasKey(c.KeyID) {
+	if s.hasID(&c.Refs.Token) || s.hasID(&c.Refs.Session) || s.HasKey(c.KeyID) {
 		return Revoked
 	}
-	sh := s.of(c.Refs.User)
+	hash, sh := s.of(&c.Refs.User)
+	var f floor
 	sh.RLock()
-	f, known := sh.users[c.Refs.User]
-	sh.RUnlock()
-	if !known {
-		return Good
+	if known := sh.users.find(hash, &c.Refs.User); known != nil {
+		f = *known
 	}
+	sh.RUnlock()
 	return f.verdict(c.Version)
 }
 
@@ -120,10 +123,10 @@ func below(version uint64, floor uint32) bool {
 	return version < uint64(floor) || floor == math.MaxUint32
 }
 
-func (s *Set) hasID(id contract.SubjectID) bool {
-	sh := s.of(id)
+func (s *Set) hasID(id *contract.SubjectID) bool {
+	hash, sh := s.of(id)
 	sh.RLock()
-	_, found := sh.ids[id]
+	found := sh.ids.find(hash, id) != nil
 	sh.RUnlock()
 	return found
 }
@@ -152,34 +155,21 @@ func (s *Set) Len() int {
 	for i := range s.shard {
 		sh := &s.shard[i]
 		sh.RLock()
-		n += len(sh.ids) + len(sh.users)
+		n += sh.ids.live + sh.users.live
 		sh.RUnlock()
 	}
 	return n + len(*s.keys.Load())
 }
 
 // Sweep removes the entries that expired before now from one part of the set,
-// and gives a map back to the collector when it has become much too large. A
-// call holds one lock for well under a millisecond at a million entries; part
-// counts up from call to call.
+// and gives memory back when it has become much too large. It holds a lock for
+// well under a millisecond at a time, even at ten million entries; part counts
+// up from call to call, and 64 calls sweep all.
 func (s *Set) Sweep(part int, now time.Time) {
 	limit := clamp32(now.Unix())
-	sh := &s.shard[((part%shards)+shards)%shards]
-	sh.Lock()
-	for id, until := range sh.ids {
-		if until < limit {
-			delete(sh.ids, id)
-		}
+	for i := (part%sweepParts + sweepParts) % sweepParts; i < shards; i += sweepParts {
+		s.shard[i].sweep(s.seed, limit)
 	}
-	for id, f := range sh.users {
-		if f.until < limit {
-			delete(sh.users, id)
-		}
-	}
-	if n := len(sh.ids) + len(sh.users); sh.peak > 64 && n < sh.peak/4 {
-		sh.ids, sh.users, sh.peak = rebuilt(sh.ids), rebuilt(sh.users), n
-	}
-	sh.Unlock()
 	if len(*s.keys.Load()) > 0 {
 		s.changeKeys(func(keys map[string]int64) {
 			maps.DeleteFunc(keys, func(_ string, until int64) bool { return until < now.Unix() })
@@ -187,13 +177,11 @@ func (s *Set) Sweep(part int, now time.Time) {
 	}
 }
 
-// rebuilt copies a map, because Go's maps never shrink.
-func rebuilt[V any](m map[contract.SubjectID]V) map[contract.SubjectID]V {
-	out := make(map[contract.SubjectID]V, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
+func (sh *shard) sweep(seed maphash.Seed, limit uint32) {
+	sh.Lock()
+	defer sh.Unlock()
+	sh.ids.sweep(seed, func(until *uint32) bool { return *until < limit })
+	sh.users.sweep(seed, func(f *floor) bool { return f.until < limit })
 }
 
 func clamp32(seconds int64) uint32 { return uint32(min(max(seconds, 0), math.MaxUint32)) }

@@ -106,7 +106,7 @@ func TestSet_I4_order_and_duplicates_change_nothing(t *testing.T) {
 			other.Add(&entries[i])
 		}
 		for at := range 10 {
-			for part := range shards {
+			for part := range sweepParts {
 				one.Sweep(part, start.Add(time.Duration(at)*time.Second))
 				other.Sweep(part, start.Add(time.Duration(at)*time.Second))
 			}
@@ -137,7 +137,7 @@ func TestSet_Sweep_removes_only_what_has_expired(t *testing.T) {
 	}
 	s.Add(&contract.Entry{Kind: contract.RevokeUser, Subject: id(5000), MinVersion: 2, ExpiresAt: start})
 	s.Add(&contract.Entry{Kind: contract.RevokeKey, KeyID: "k1", ExpiresAt: start})
-	for part := range shards {
+	for part := range sweepParts {
 		s.Sweep(part, start.Add(900*time.Second))
 	}
 	if got := s.Len(); got != 100 {
