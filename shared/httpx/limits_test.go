@@ -2,6 +2,7 @@ package httpx_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -76,6 +77,51 @@ func TestServer_SP16_connections_of_one_client_are_bounded(t *testing.T) {
 	eventually(t, "there is room again", func() bool { return asks(from(t, "127.0.0.2", server)) == http.StatusOK })
 	if n := testutil.CollectAndCount(registry, "gatehouse_http_connections_refused_total"); n != 1 {
 		t.Errorf("%d series of refused connections", n)
+	}
+}
+
+func TestServer_counts_what_happens_before_a_request(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	certFile, keyFile := httpx.WritePair(t, t.TempDir(), 7, time.Now())
+	server, _ := running(t, http.HandlerFunc(hello), httpx.WithConnectionMetrics(registry, "test"), httpx.WithTLS(certFile, keyFile))
+	for _, request := range []string{"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n", "GET / HTTP/1.2\r\nHost: x\r\n\r\n"} {
+		conn := tls.Client(dial(t, server.Addr()), &tls.Config{InsecureSkipVerify: true}) // the test's own server
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = answerOn(t, conn)
+	}
+	open := tls.Client(dial(t, server.Addr()), &tls.Config{InsecureSkipVerify: true})
+	if asks(open) != http.StatusOK {
+		t.Fatal("it is not served")
+	}
+	eventually(t, "one connection is left", func() bool { return server.Connections() == 1 })
+	got := map[string]float64{}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "code" {
+					name += " " + label.GetValue()
+				}
+			}
+			got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"gatehouse_http_connections": 1, "gatehouse_http_unreadable_requests_total malformed_request": 2,
+		"gatehouse_http_unreadable_requests_total unsupported_http_version": 1,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	if expiry := got["gatehouse_http_certificate_expiry_seconds"]; expiry < float64(time.Now().Unix()) {
+		t.Errorf("the certificate expires at %v", expiry)
 	}
 }
 
