@@ -58,7 +58,7 @@ func newSigner() signer {
 // system is an auth-service's sequencers and a gateway's followers around one
 // database, one broker and one Redis.
 type system struct {
-	t           *testing.T
+	t           testing.TB
 	db          *sqldb.DB
 	natsURL     string
 	prefix      string
@@ -86,7 +86,7 @@ func each(t *testing.T, run func(s *system)) {
 	testenv.EachDatabase(t, func(t *testing.T, url string) { run(newSystem(t, url)) })
 }
 
-func newSystem(t *testing.T, databaseURL string) *system {
+func newSystem(t testing.TB, databaseURL string) *system {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), databaseURL)
 	if err != nil {
