@@ -48,22 +48,33 @@ func register[C prometheus.Collector](registry prometheus.Registerer, collector 
 	return collector
 }
 
-// begin counts a request in; the function it returns counts it out.
-func (m *metrics) begin() func(method string, rec *record, elapsed time.Duration) {
+// begin counts a request in.
+func (m *metrics) begin() {
+	if m != nil {
+		m.inFlight.Inc()
+	}
+}
+
+// done counts it out.
+func (m *metrics) done(method string, rec *record, elapsed time.Duration) {
 	if m == nil {
-		return func(string, *record, time.Duration) {}
+		return
 	}
-	m.inFlight.Inc()
-	return func(method string, rec *record, elapsed time.Duration) {
-		m.inFlight.Dec()
-		route := rec.route
-		if route == "" {
-			route = "none"
-		}
-		class := strconv.Itoa(rec.writer.status/100) + "xx"
-		m.requests.WithLabelValues(knownMethod(method), route, class).Inc()
-		m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
+	m.inFlight.Dec()
+	route := rec.route
+	if route == "" {
+		route = "none"
 	}
+	m.requests.WithLabelValues(knownMethod(method), route, class(rec.writer.status)).Inc()
+	m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
+}
+
+// class is that of a status, such as 2xx.
+func class(status int) string {
+	if known := [...]string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"}; status/100 < len(known) {
+		return known[status/100]
+	}
+	return strconv.Itoa(status/100) + "xx"
 }
 
 // knownMethod keeps callers from inventing label values.

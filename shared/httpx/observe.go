@@ -11,7 +11,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
 
@@ -26,7 +25,7 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := o.Now()
 		rec := o.begin(c)
-		done := o.metrics.begin()
+		o.metrics.begin()
 		cause := o.serve(c, next)
 		if cause != nil {
 			c.Error(cause)
@@ -34,8 +33,8 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().WriteHeader(http.StatusOK)
 		}
 		if !rec.writer.hijacked {
-			boundRest(rec.writer, c.Request())
-			boundAnswer(rec.writer, c.Request())
+			boundRest(&rec.writer, c.Request())
+			boundAnswer(&rec.writer, c.Request())
 		}
 		elapsed := o.Now().Sub(start)
 		rec.mu.Lock()
@@ -43,7 +42,7 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		if rec.route == "" {
 			rec.route = c.Path()
 		}
-		done(c.Request().Method, rec, elapsed)
+		o.metrics.done(c.Request().Method, rec, elapsed)
 		o.log(c, rec, elapsed)
 		if rec.aborted {
 			panic(http.ErrAbortHandler) // the one way to tell net/http to cut the answer off
@@ -57,27 +56,13 @@ func (o *observer) begin(c echo.Context) *record {
 	r := c.Request()
 	trusted := o.TrustRequestID && isTrusted(peerAddr(r), o.TrustedProxies)
 	id := requestID(r.Header, trusted)
-	rec := &record{trace: newTrace(r.Header)}
-	https := clientScheme(r, o.TrustedProxies) == "https"
-	rec.writer = &writer{
-		ResponseWriter: c.Response().Writer,
-		complete: func(header http.Header) {
-			rec.mu.Lock()
-			foreign := rec.foreign
-			rec.mu.Unlock()
-			header[contract.HeaderRequestID] = []string{id} // over what an upstream says
-			secure(header, https, foreign)
-			if leaving(r.Context()) { // the server began to drain while the request was under way
-				header.Set("Connection", "close")
-			}
-			if !foreign {
-				boundAnswer(rec.writer, r)
-			}
-		},
+	rec := &record{
+		Context: r.Context(), trace: newTrace(r.Header), id: id, boxed: id, answerID: [1]string{id},
+		https: clientScheme(r, o.TrustedProxies) == "https", request: r, writer: writer{ResponseWriter: c.Response().Writer},
 	}
-	c.Response().Writer = rec.writer
-	ctx := WithRequestID(r.Context(), id)
-	c.SetRequest(r.WithContext(context.WithValue(ctx, recordKey{}, rec)))
+	rec.writer.record = rec
+	c.Response().Writer = &rec.writer
+	c.SetRequest(r.WithContext(rec))
 	return rec
 }
 
@@ -109,9 +94,12 @@ func (o *observer) serve(c echo.Context, next echo.HandlerFunc) (err error) {
 // hold what nobody should read.
 func (o *observer) log(c echo.Context, rec *record, elapsed time.Duration) {
 	r := c.Request()
+	if rec.err == nil && !o.Log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
-		slog.String("request_id", RequestID(r.Context())),
+		slog.String("request_id", rec.id),
 		slog.String("trace_id", rec.trace.traceID),
 		slog.String("method", bounded(r.Method, 16)),
 		slog.String("route", rec.route),

@@ -2,14 +2,24 @@ package httpx
 
 import (
 	"context"
+	"net/http"
 	"sync"
+
+	"gatehouse.internal/shared/contract"
 )
 
-// record collects what the log says about one request. Handlers and
-// middleware of net/http reach it through the context.
+// record collects what the log says about one request. It is the context of the
+// request, by which handlers and middleware of net/http reach it, and the writer
+// of its answer, so that all of it is one piece of memory.
 type record struct {
-	trace  trace
-	writer *writer
+	context.Context // of the server
+	trace           trace
+	id              string // of the request
+	boxed           any    // the same
+	answerID        [1]string
+	https           bool
+	request         *http.Request // as it came
+	writer          writer
 
 	mu       sync.Mutex
 	route    string
@@ -21,6 +31,34 @@ type record struct {
 }
 
 type recordKey struct{}
+
+// Value finds the record and the request's id beside what the server has to say.
+func (rec *record) Value(key any) any {
+	switch key.(type) {
+	case recordKey:
+		return rec
+	case requestIDKey:
+		return rec.boxed
+	}
+	return rec.Context.Value(key)
+}
+
+// complete adds to the header of an answer what every answer has: the request's
+// id, over what an upstream says, security headers, and a farewell if the server
+// began to drain while the request was under way.
+func (rec *record) complete(header http.Header) {
+	rec.mu.Lock()
+	foreign := rec.foreign
+	rec.mu.Unlock()
+	header[contract.HeaderRequestID] = rec.answerID[:]
+	secure(header, rec.https, foreign)
+	if leaving(rec) {
+		header.Set("Connection", "close")
+	}
+	if !foreign {
+		boundAnswer(&rec.writer, rec.request)
+	}
+}
 
 func recordFrom(ctx context.Context) *record {
 	rec, _ := ctx.Value(recordKey{}).(*record)

@@ -37,7 +37,7 @@ func requestID(header http.Header, trusted bool) string {
 func newID() string {
 	id, err := uuid.NewV7()
 	if err != nil { // the clock cannot be read; any unique text will do
-		return randomHex(16)
+		return string(appendRandomHex(appendRandomHex(nil)))
 	}
 	return id.String()
 }

@@ -2,8 +2,7 @@ package httpx
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 )
@@ -11,24 +10,46 @@ import (
 // trace is the W3C trace context of a request: whose trace it belongs to, and
 // the id of our own part (span) in it.
 type trace struct {
-	traceID, spanID, flags string
+	traceID, spanID string
+	parent          string // the traceparent header for calls on behalf of the request
 }
 
-// newTrace continues the trace that the header names, or begins one.
+// newTrace continues the trace that the header names, or begins one. The ids are
+// random, and no secret (W3C Trace Context section 3.2.2).
 func newTrace(header http.Header) trace {
-	t := trace{spanID: randomHex(8), flags: "00"}
-	if values := header.Values("Traceparent"); len(values) == 1 {
-		if id, flags, ok := parseTraceParent(values[0]); ok {
-			t.traceID, t.flags = id, flags
-			return t
-		}
+	var text [55]byte
+	b := append(text[:0], "00-"...)
+	traceID, flags, ok := "", "00", false
+	if values := header["Traceparent"]; len(values) == 1 {
+		traceID, flags, ok = parseTraceParent(values[0])
 	}
-	t.traceID = randomHex(16)
-	return t
+	if ok {
+		b = append(b, traceID...)
+	} else {
+		flags = "00"
+		b = appendRandomHex(appendRandomHex(b))
+	}
+	b = appendRandomHex(append(b, '-'))
+	parent := string(append(append(b, '-'), flags...))
+	return trace{traceID: parent[3:35], spanID: parent[36:52], parent: parent}
+}
+
+// appendRandomHex appends 16 hexadecimal digits, not all of them zero.
+func appendRandomHex(b []byte) []byte {
+	const digits = "0123456789abcdef"
+	n := rand.Uint64()
+	for n == 0 {
+		n = rand.Uint64()
+	}
+	for range 16 {
+		b = append(b, digits[n>>60])
+		n <<= 4
+	}
+	return b
 }
 
 // String gives the traceparent header for calls made on behalf of the request.
-func (t trace) String() string { return "00-" + t.traceID + "-" + t.spanID + "-" + t.flags }
+func (t trace) String() string { return t.parent }
 
 // parseTraceParent reads "version-traceid-parentid-flags" in lower-case hex.
 // A later version may be longer; the version ff and zero ids are invalid.
@@ -68,12 +89,6 @@ func isZero(text string) bool {
 		}
 	}
 	return true
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails (crypto/rand)
-	return hex.EncodeToString(b)
 }
 
 // TraceParent gives the traceparent header to send with calls made on behalf

@@ -12,7 +12,7 @@ import (
 // answer comes from an upstream that has set it already.
 type writer struct {
 	http.ResponseWriter
-	complete func(header http.Header)
+	record   *record
 	status   int // 0 until the header of the final answer is sent
 	bytes    int64
 	hijacked bool
@@ -24,7 +24,7 @@ func (w *writer) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
 		w.status = status
-		w.complete(w.Header())
+		w.record.complete(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
