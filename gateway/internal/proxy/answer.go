@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/contract"
 )
 
@@ -15,7 +14,7 @@ var errNoStatus = errors.New("the answer's status is not one of HTTP")
 
 // prepare makes the head of an answer the one for the client.
 func (x *exchange) prepare(res *http.Response) error {
-	x.outcome = upstream.Answered
+	x.outcome = x.outcomeOf(res, nil)
 	header := x.client.Header()
 	clear(header)
 	maps.Copy(header, x.given)
@@ -64,6 +63,17 @@ func gatewaySays(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "Access-Control-")
+}
+
+// isGRPC reports whether a message belongs to a call that may stream both ways
+// and be silent for as long as it lives.
+func isGRPC(h http.Header) bool {
+	lines := h["Content-Type"]
+	if len(lines) != 1 {
+		return false
+	}
+	rest, is := strings.CutPrefix(lines[0], "application/grpc")
+	return is && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 
 func isEventStream(h http.Header) bool {

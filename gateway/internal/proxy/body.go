@@ -32,6 +32,7 @@ type clientBody struct {
 	client  *http.ResponseController
 	limit   int64 // 0 is unlimited
 	started time.Time
+	patient bool // a stream, which may be silent
 
 	mu      sync.Mutex // reads run in the transport
 	over    sync.Cond  // of mu: a read is
@@ -72,7 +73,9 @@ func (b *clientBody) room(want int) (int, error) {
 	if b.limit > 0 {
 		want = int(min(int64(want), b.limit-b.read+1)) // one more byte tells whether there is more
 	}
-	_ = b.client.SetReadDeadline(b.deadline(time.Now())) // where there are no deadlines, the limit remains
+	if !b.patient {
+		_ = b.client.SetReadDeadline(b.deadline(time.Now())) // where there are no deadlines, the limit remains
+	}
 	b.reading = true
 	return want, nil
 }

@@ -42,5 +42,6 @@ type Call struct {
 	WebSocket    bool          // whether the client may switch to the WebSocket protocol
 	MaxBody      int64         // bytes of the request's body; 0 is unlimited
 	MaxStaleness time.Duration // for how long a long answer may live on old knowledge of revocations
+	Total        time.Duration // from the call to the end of its answer; 0 is unlimited. It does not hold for WebSockets
 	EndAtExpiry  bool          // a long answer ends when the caller's token expires
 }

@@ -7,14 +7,14 @@
 // gateway says of the caller, in any spelling of a header's name; that a
 // protocol is switched only where the Call allows it and only after the
 // upstream has granted it; that a request which is not idempotent is sent at
-// most once; that an answer cut short by the upstream looks cut short to the
+// most once, and another only again if it has no body and within a budget; that an answer cut short by the upstream looks cut short to the
 // client; and that nothing waits for a stalled client or upstream for ever.
 //
 // What the client did wrong (a malformed body, one that is too large or too
 // slow, going away) is told from what the upstream did wrong: only the latter
 // counts against the health of a target.
 //
-//	Serve ─► outgoing (headers, identity, path) ─► roundTrip (choose a target, at
-//	   ▲                                               most one other on a refused
-//	   └── relay (headers, streams, stalls) ◄────────── connection; Transport)
+//	Serve ─► outgoing (headers, identity, path) ─► roundTrip (choose a target, and
+//	   ▲                                               another if that does no harm;
+//	   └── relay (headers, streams, stalls) ◄────────── Transport)
 package proxy

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -52,13 +53,14 @@ type exchange struct {
 
 	err       error            // what became of it, if no answer was begun
 	committed bool             // an answer was begun
+	informed  bool             // the client has seen an interim answer
 	outcome   upstream.Outcome // what it tells about the target
 
 	answer  io.ReadCloser // from the upstream
 	lost    error         // the client does not take the answer
 	eager   bool          // what has come goes out at once
 	pending bool          // something that has come is held back
-	quiet   bool          // an event stream
+	quiet   bool          // an event stream or the like, which may be silent
 	moved   atomic.Int64  // when the answer last moved, since started; or idle
 	cut     atomic.Bool   // the answer was ended from here
 
@@ -97,11 +99,10 @@ func (x *exchange) watchOver(answer io.ReadCloser) error {
 	}
 	x.answer = answer
 	x.moved.Store(int64(time.Since(x.started)))
-	first := min(longAfter, x.proxy.pause)
 	if x.quiet {
 		x.moved.Store(idle)
-		first = x.proxy.pause
 	}
+	first := min(longAfter, x.proxy.pause)
 	if x.watch == nil {
 		x.watch = time.AfterFunc(first, x.look)
 	} else {
@@ -187,6 +188,34 @@ func (x *exchange) cutOff() {
 	_ = x.answer.Close()
 	_ = http.NewResponseController(x.client).SetWriteDeadline(time.Unix(1, 0))
 }
+
+var (
+	// errTotal is the cause of the end of a request that took too long.
+	errTotal   = errors.New("the request took longer than its route allows")
+	errOverdue = fault.Wrap(fault.UpstreamTimeout, "The request could not be answered within the time that it has.", errTotal)
+)
+
+// limitTotal ends the exchange, whatever it is at, when its time is over. What
+// it returns takes that back.
+func (x *exchange) limitTotal(total time.Duration) (stop func()) {
+	ctx, cancel := context.WithTimeoutCause(x.Context, total, errTotal)
+	x.Context = ctx
+	stopped := context.AfterFunc(ctx, func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		switch {
+		case x.finished:
+		case x.answer != nil:
+			x.cutOff()
+		case x.body.unread(): // it may be the client who is slow
+			x.body.refuse(errOverdue)
+		}
+	})
+	return func() { stopped(); cancel() }
+}
+
+// overdue reports whether the exchange has used up its time.
+func (x *exchange) overdue() bool { return x.Err() != nil && errors.Is(context.Cause(x), errTotal) }
 
 // finish gives back what the exchange holds.
 func (x *exchange) finish() {

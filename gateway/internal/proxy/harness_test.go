@@ -150,9 +150,12 @@ func newFront(t testing.TB, targets ...string) *front { return tunedFront(t, Opt
 
 func tunedFront(t testing.TB, o Options, targets ...string) *front {
 	t.Helper()
-	set, err := upstream.New(upstream.Settings{Targets: targets})
-	if err != nil {
-		t.Fatal(err)
+	set := o.Set
+	if set == nil {
+		var err error
+		if set, err = upstream.New(upstream.Settings{Targets: targets}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	verdict := &verdicts{}
 	f := &front{set: set, verdict: verdict, live: live.New(live.Options{Revocations: verdict, Now: time.Now})}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,10 @@ type Options struct {
 	Upstream  string // its name, for metrics and logs
 	Set       *upstream.Set
 	Transport http.RoundTripper
+	HTTP2     bool           // the targets speak HTTP/2, so that streams both ways are to be expected
+	Retries   int            // how often a call is made again, if it may be
+	Failing   []int          // statuses of answers that count as failures
+	Idle      time.Duration  // how long an answer that has begun may stand still; a minute if 0
 	Pseudonym string         // of this node, in Via
 	Issuer    bool           // the upstream is the auth-service: it gets and sets the refresh cookie
 	Live      *live.Registry // of the long answers
@@ -24,6 +29,7 @@ type Options struct {
 	// Observe is told of every attempt; status is 0 if there was no answer. It
 	// may be nil.
 	Observe func(upstream string, status int, took time.Duration)
+	Retried func(upstream string) // told of every retry; may be nil
 }
 
 // Proxy carries requests to the targets of one upstream.
@@ -31,12 +37,16 @@ type Proxy struct {
 	name      string
 	set       *upstream.Set
 	transport http.RoundTripper
+	http2     bool
+	retries   int
+	failing   []int
 	pseudonym string
 	via       map[string]string // by received protocol
 	issuer    bool
 	live      *live.Registry
 	log       *slog.Logger
 	observe   func(upstream string, status int, took time.Duration)
+	retried   func(upstream string)
 	buffers   buffers
 	pause     time.Duration // how long an answer may stand still
 }
@@ -45,13 +55,17 @@ type Proxy struct {
 func New(o Options) *Proxy {
 	p := &Proxy{
 		name: o.Upstream, set: o.Set, transport: o.Transport, pseudonym: o.Pseudonym, issuer: o.Issuer,
-		live: o.Live, log: o.Log, observe: o.Observe, via: map[string]string{}, pause: progressPause,
+		http2: o.HTTP2, retries: o.Retries, failing: o.Failing,
+		live: o.Live, log: o.Log, observe: o.Observe, retried: o.Retried, via: map[string]string{}, pause: cmp.Or(o.Idle, progressPause),
 	}
 	for _, version := range []string{"1.0", "1.1", "2"} {
 		p.via[version] = version + " " + o.Pseudonym
 	}
 	if p.observe == nil {
 		p.observe = func(string, int, time.Duration) {}
+	}
+	if p.retried == nil {
+		p.retried = func(string) {}
 	}
 	return p
 }
@@ -72,6 +86,9 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	out := x.outgoing(r)
 	x.keepGiven()
 	defer x.finish()
+	if call.Total > 0 && len(out.Header["Upgrade"]) == 0 {
+		defer x.limitTotal(call.Total)()
+	}
 	res, err := p.roundTrip(x, out) //nolint:bodyclose // tunnel and relay close it
 	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
 		return x.tunnel(res)
@@ -99,6 +116,9 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 		h.say("Upgrade", "websocket")
 		h.shared = true
 	}
+	if p.http2 && hasToken(r.Header["Te"], "trailers") {
+		h.say("Te", "trailers") // which gRPC insists on; it says that trailers are not lost on the way, and here they are not
+	}
 	dropCookies(h.Header, p.issuer)
 	if call.RequestHeaders != nil {
 		call.RequestHeaders.Apply(h.Header)
@@ -115,6 +135,7 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	out.Host = "" // the target's own name; the client's is in X-Forwarded-Host
 	out.Body, out.Trailer, out.Close = nil, nil, false
 	if r.ContentLength != 0 && r.Body != nil {
+		x.body.patient = p.http2 && isGRPC(h.Header)
 		x.body.open(r.Body, http.NewResponseController(x.client), call.MaxBody, x.started)
 		out.Body = &x.body
 		x.expectBody(r.ContentLength)
@@ -122,32 +143,10 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	return out
 }
 
-// roundTrip sends the request to a target, and if no connection to it came
-// about, once to another one.
-func (p *Proxy) roundTrip(x *exchange, out *http.Request) (*http.Response, error) {
-	first, err := p.set.Acquire(nil)
-	if err != nil {
-		return nil, err
-	}
-	x.target = first
-	res, err := p.send(x, out, x.started)
-	if !unreachable(err) || x.Err() != nil {
-		return res, err
-	}
-	second, refused := p.set.Acquire(x.target)
-	if refused != nil {
-		return res, err
-	}
-	x.target.Report(upstream.Unreachable)
-	x.target.Release()
-	x.target = second
-	return p.send(x, out, time.Now())
-}
-
 // send sends the request to the exchange's target.
 func (p *Proxy) send(x *exchange, out *http.Request, started time.Time) (*http.Response, error) {
 	x.url.Scheme, x.url.Host = x.target.URL.Scheme, x.target.URL.Host
-	if x.url.Scheme != "http" {
+	if x.url.Scheme != "http" || p.http2 {
 		x.header.shared = true // net/http's transport may still read it after it has returned
 	}
 	res, err := p.transport.RoundTrip(out)

@@ -29,6 +29,7 @@ func (x *exchange) Interim(status int, fields http.Header) error {
 		return nil
 	}
 	x.clean(fields)
+	x.informed = true
 	header := x.client.Header()
 	clear(header)
 	maps.Copy(header, fields)
@@ -171,12 +172,13 @@ func (x *exchange) lookAfter(res *http.Response) error {
 	if there, ok := res.Body.(h1.Whole); ok && there.Whole() {
 		return x.refusedMeanwhile()
 	}
-	x.quiet = isEventStream(res.Header)
+	events := isEventStream(res.Header)
+	x.quiet = events || x.proxy.http2 && isGRPC(res.Header)
 	x.eager = x.quiet || res.ContentLength < 0
 	if err := x.watchOver(res.Body); err != nil {
 		return err
 	}
-	if x.quiet {
+	if events {
 		x.register(live.EventStream)
 	}
 	return nil

@@ -24,6 +24,9 @@ func (x *exchange) judge(err error) (upstream.Outcome, error) {
 	if mine := x.body.fault(); mine != nil {
 		return upstream.Neutral, mine
 	}
+	if x.overdue() {
+		return upstream.Failed, errOverdue
+	}
 	if x.Err() != nil || errors.Is(err, context.Canceled) {
 		return upstream.Neutral, fault.Wrap(fault.Malformed, "The client ended the request.", err)
 	}
