@@ -37,7 +37,11 @@ func TestPipeline_SP15ExpectThroughTheListener(t *testing.T) {
 				if _, err := io.WriteString(conn, c.body); err != nil {
 					t.Fatal(err)
 				}
-				if res, body := readAnswer(t, in); res.StatusCode != http.StatusOK || len(w.requests()) != before+1 {
+				res, body := readAnswer(t, in)
+				for res.StatusCode == http.StatusContinue { // the upstream's own, which may come as well
+					res, body = readAnswer(t, in)
+				}
+				if res.StatusCode != http.StatusOK || len(w.requests()) != before+1 {
 					t.Errorf("%s: got %d %s, and %d requests reached the upstream", c.framing, res.StatusCode, body, len(w.requests())-before)
 				}
 			}
@@ -54,7 +58,8 @@ func TestPipeline_SP15EarlyAnswers(t *testing.T) {
 			t.Error("the smuggled request reached the upstream")
 		}
 		_ = http.NewResponseController(rw).EnableFullDuplex()
-		rw.WriteHeader(http.StatusConflict) // before the body was read
+		rw.Header().Set("Connection", "close") // net/http would trip over the unread body
+		rw.WriteHeader(http.StatusConflict)    // before the body was read
 		_, _ = io.WriteString(rw, "early")
 	})
 	rest := strings.Repeat(smuggled, 2000)
