@@ -111,7 +111,7 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 	if made, known := to.proxies[timeout]; known {
 		return made
 	}
-	to.transports[timeout] = proxy.NewTransport(timeout, nil)
+	to.transports[timeout] = proxy.NewTransport(proxy.TransportOptions{Timeout: timeout})
 	to.proxies[timeout] = proxy.New(proxy.Options{
 		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
 		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Log: b.log, Observe: b.metrics.upstreamAnswered,
@@ -142,7 +142,7 @@ func (b *backends) watch(each *backend) {
 	if each.spec.Health == nil {
 		return
 	}
-	probe := proxy.NewProbe(each.spec.Health.Path)
+	probe := proxy.NewProbe(each.spec.Health.Path, nil, proxy.TransportOptions{})
 	b.probes.Go(func() {
 		defer probe.Close()
 		each.set.Watch(ctx, upstream.Health{

@@ -25,7 +25,7 @@ func BenchmarkPipeline(b *testing.B) {
 		b.Fatal(err)
 	}
 	bare := httptest.NewServer(&httputil.ReverseProxy{
-		Transport: proxy.NewTransport(0, nil), Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(target); pr.SetXForwarded() },
+		Transport: proxy.NewTransport(proxy.TransportOptions{}), Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(target); pr.SetXForwarded() },
 	})
 	defer bare.Close()
 	w.answers(func(rw http.ResponseWriter, _ *http.Request) {

@@ -67,7 +67,7 @@ func TestServe_SP14UpstreamMisbehaves(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			url, _ := rawUpstream(t, c.answer, c.end)
-			transport := NewTransport(300*time.Millisecond, nil)
+			transport := NewTransport(TransportOptions{Timeout: 300 * time.Millisecond})
 			defer transport.CloseIdleConnections()
 			f := tunedFront(t, Options{Transport: transport}, url)
 			_, in := f.raw(t, get)

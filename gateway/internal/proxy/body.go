@@ -33,10 +33,12 @@ type clientBody struct {
 	limit   int64 // 0 is unlimited
 	started time.Time
 	patient bool // a stream, which may be silent
+	ends    bool // Close ends a read that is under way
 
 	mu      sync.Mutex // reads run in the transport
 	over    sync.Cond  // of mu: a read is
 	reading bool
+	touched bool // a read has begun
 	read    int64
 	whole   bool  // nothing more is to come
 	err     error // what the client did wrong
@@ -76,7 +78,7 @@ func (b *clientBody) room(want int) (int, error) {
 	if !b.patient {
 		_ = b.client.SetReadDeadline(b.deadline(time.Now())) // where there are no deadlines, the limit remains
 	}
-	b.reading = true
+	b.reading, b.touched = true, true
 	return want, nil
 }
 
@@ -143,9 +145,22 @@ func clientFault(err error) error {
 	return fault.Wrap(fault.Malformed, "The body of the request is malformed or incomplete.", err)
 }
 
-// Close does nothing: the transport closes a body when it cannot connect, but
-// another target may get it then. The exchange ends it with end.
-func (b *clientBody) Close() error { return nil }
+// Close is the transport's. It does nothing to a body that nobody has read from:
+// a transport closes it when it cannot connect, but another target may get it
+// then. Else net/http's HTTP/2 waits until the read that is under way is over,
+// which Close must end: the client may have nothing more to say. The exchange
+// ends every body with end.
+func (b *clientBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ends && b.touched && !b.whole {
+		b.closed = true
+		if b.reading {
+			_ = b.client.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+	return nil
+}
 
 // end refuses further reads. With wait it ends one that is under way and waits
 // for it; else that goes on until the rest of the body has come or is given up.

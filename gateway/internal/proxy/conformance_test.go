@@ -225,7 +225,7 @@ func TestConformance(t *testing.T) {
 
 func bothTransports(t *testing.T) map[string]http.RoundTripper {
 	t.Helper()
-	transport := NewTransport(300*time.Millisecond, nil)
+	transport := NewTransport(TransportOptions{Timeout: 300 * time.Millisecond})
 	t.Cleanup(func() { _ = transport.Close() })
 	return map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.other}
 }

@@ -161,13 +161,16 @@ func tunedFront(t testing.TB, o Options, targets ...string) *front {
 	f := &front{set: set, verdict: verdict, live: live.New(live.Options{Revocations: verdict, Now: time.Now})}
 	o.Upstream, o.Set, o.Pseudonym, o.Live, o.Log = "orders", set, Pseudonym("node-1"), f.live, slog.New(slog.DiscardHandler)
 	if o.Transport == nil {
-		transport := NewTransport(2*time.Second, nil)
+		transport := NewTransport(TransportOptions{Timeout: 2 * time.Second})
 		t.Cleanup(transport.CloseIdleConnections)
 		o.Transport = transport
 	}
 	f.proxy = New(o)
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))
 	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	f.Config.Protocols = new(http.Protocols)
+	f.Config.Protocols.SetHTTP1(true)
+	f.Config.Protocols.SetUnencryptedHTTP2(true)
 	f.Start()
 	t.Cleanup(f.Close)
 	return f

@@ -3,8 +3,6 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -280,9 +278,7 @@ func TestExchange_AnEventStreamMayBeSilent(t *testing.T) {
 
 func TestNewTransport_TLS(t *testing.T) {
 	up := newTLSRecorder(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(up.Certificate())
-	transport := NewTransport(0, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	transport := NewTransport(TransportOptions{TLS: &TLSFiles{CA: certificateOf(t, up)}})
 	t.Cleanup(transport.CloseIdleConnections)
 	if transport.other.ResponseHeaderTimeout != DefaultTimeout {
 		t.Errorf("timeout %v", transport.other.ResponseHeaderTimeout)
@@ -307,7 +303,7 @@ func TestProbe_Ask(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := NewProbe("/livez")
+		p := NewProbe("/livez", nil, TransportOptions{})
 		if err := p.Ask(t.Context(), target); (err == nil) != well {
 			t.Errorf("%q: %v", answer, err)
 		}
@@ -315,8 +311,13 @@ func TestProbe_Ask(t *testing.T) {
 	}
 	up := newRecorder(t, nil)
 	target, _ := url.Parse(up.URL)
-	p := NewProbe("/health?deep=1")
+	p := NewProbe("/health?deep=1", []int{200}, TransportOptions{})
 	defer p.Close()
+	other := NewProbe("/health", []int{204, 404}, TransportOptions{})
+	defer other.Close()
+	if err := other.Ask(t.Context(), target); err == nil {
+		t.Error("a status that was not asked for is well")
+	}
 	if err := p.Ask(t.Context(), target); err != nil || up.last(t).target != "/health?deep=1" {
 		t.Errorf("%v, asked for %q", err, up.last(t).target)
 	}

@@ -135,7 +135,7 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	out.Host = "" // the target's own name; the client's is in X-Forwarded-Host
 	out.Body, out.Trailer, out.Close = nil, nil, false
 	if r.ContentLength != 0 && r.Body != nil {
-		x.body.patient = p.http2 && isGRPC(h.Header)
+		x.body.patient, x.body.ends = p.http2 && isGRPC(h.Header), p.http2
 		x.body.open(r.Body, http.NewResponseController(x.client), call.MaxBody, x.started)
 		out.Body = &x.body
 		x.expectBody(r.ContentLength)

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,6 +26,9 @@ const (
 	continueTimeout = time.Second
 	maxIdlePerHost  = 256
 	maxAnswerHead   = 64 << 10
+	// pingAfter and pingTimeout find an HTTP/2 connection whose other end is gone.
+	pingAfter   = 15 * time.Second
+	pingTimeout = 10 * time.Second
 	// DefaultTimeout is how long an upstream may take to begin its answer where
 	// its routes say nothing.
 	DefaultTimeout = 30 * time.Second
@@ -36,32 +41,72 @@ type dialError struct{ cause error }
 func (e *dialError) Error() string { return e.cause.Error() }
 func (e *dialError) Unwrap() error { return e.cause }
 
+// Protocol is what the targets of an upstream speak.
+type Protocol string
+
+// The protocols. Upgrades are asked for in HTTP/1.1 whatever the protocol is.
+const (
+	HTTP1 Protocol = "http1" // HTTP/1.1, over TLS for https targets
+	HTTP2 Protocol = "h2"    // HTTP/2 over TLS, agreed on by ALPN (RFC 9113 section 3.2)
+	H2C   Protocol = "h2c"   // HTTP/2 in clear, with prior knowledge (RFC 9113 section 3.3)
+)
+
+// TransportOptions make a Transport. What is zero has its default.
+type TransportOptions struct {
+	Protocol Protocol
+	Timeout  time.Duration // until an answer begins, once the request was sent
+	Connect  time.Duration // until there is a connection, and again for TLS
+	TLS      ClientTLS     // what https targets are held to; the system's authorities if nil
+}
+
+// ClientTLS says what a connection to an https target must be. It is asked for
+// each new connection, and its answer is not changed.
+type ClientTLS interface {
+	Config() (*tls.Config, error)
+}
+
 // Transport carries requests to the targets of one upstream: plain HTTP/1.1 by
 // h1, which costs a third of net/http's transport, and what h1 does not know,
-// TLS and upgrades, by that. It is safe for concurrent use.
+// TLS, HTTP/2 and upgrades, by that. It is safe for concurrent use.
 type Transport struct {
 	plain *h1.Transport
 	other *http.Transport
+	http2 *http.Transport // nil unless the targets speak it
 }
 
-// NewTransport returns the transport for the targets of one upstream, which
-// gives them timeout to begin an answer once a request has been sent.
+// NewTransport returns the transport for the targets of one upstream.
 //
-// It speaks HTTP/1.1 alone, follows no environment (a proxy variable must not
-// redirect requests that carry identity), leaves encodings as they are, and
-// gives up on heads larger than maxAnswerHead.
-func NewTransport(timeout time.Duration, tlsConfig *tls.Config) *Transport {
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
-	dial := dialer{net: net.Dialer{Timeout: min(dialTimeout, timeout), KeepAlive: 15 * time.Second}, tls: tlsConfig}
-	return &Transport{
+// It follows no environment (a proxy variable must not redirect requests that
+// carry identity), leaves encodings as they are, and gives up on heads larger
+// than maxAnswerHead. An https target must show a certificate that is good for
+// its name; there is no way to go without.
+func NewTransport(o TransportOptions) *Transport {
+	timeout, connect := cmp.Or(o.Timeout, DefaultTimeout), cmp.Or(o.Connect, dialTimeout)
+	dial := dialer{net: net.Dialer{Timeout: min(connect, timeout), KeepAlive: 15 * time.Second}, tls: o.TLS, handshake: connect}
+	t := &Transport{
 		plain: h1.New(h1.Options{
 			Dial: dial.connect, AnswerTimeout: timeout, WriteTimeout: writePause, ContinueTimeout: continueTimeout,
 			IdleTimeout: idleTimeout, MaxIdle: maxIdlePerHost, MaxConns: 2 * upstream.DefaultMaxInFlight, MaxHead: maxAnswerHead,
 		}),
 		other: newOther(timeout, dial),
 	}
+	if o.Protocol == HTTP2 || o.Protocol == H2C {
+		t.http2 = newHTTP2(o.Protocol, timeout, dial)
+	}
+	return t
+}
+
+// newHTTP2 makes the transport for targets that speak HTTP/2. A connection on
+// which nothing comes for a while is asked whether it lives, so that streams
+// may be silent.
+func newHTTP2(protocol Protocol, timeout time.Duration, dial dialer) *http.Transport {
+	t := newOther(timeout, dial)
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP2(protocol == HTTP2)
+	t.Protocols.SetUnencryptedHTTP2(protocol == H2C)
+	t.DialContext, t.DialTLSContext = dial.connect, dial.http2
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writePause}
+	return t
 }
 
 // newOther makes the transport for what h1 does not know.
@@ -85,15 +130,19 @@ func newOther(timeout time.Duration, dial dialer) *http.Transport {
 // RoundTrip sends a request and returns the answer. Here it is decided which
 // transport carries it.
 func (t *Transport) RoundTrip(out *http.Request) (*http.Response, error) {
-	if out.URL.Scheme == "http" && len(out.Header["Upgrade"]) == 0 {
+	upgrade := len(out.Header["Upgrade"]) > 0
+	switch {
+	case t.http2 != nil && !upgrade:
+		return carryOther(t.http2, out)
+	case out.URL.Scheme == "http" && !upgrade:
 		return t.plain.RoundTrip(out)
 	}
-	return t.carryOther(out)
+	return carryOther(t.other, out)
 }
 
 // carryOther uses net/http's transport, and has it do what h1 does: tell the
 // context of interim answers, and add no User-Agent.
-func (t *Transport) carryOther(out *http.Request) (*http.Response, error) {
+func carryOther(by *http.Transport, out *http.Request) (*http.Response, error) {
 	if _, has := out.Header["User-Agent"]; !has {
 		out.Header["User-Agent"] = nil
 	}
@@ -102,7 +151,7 @@ func (t *Transport) carryOther(out *http.Request) (*http.Response, error) {
 		defer told.end()
 		out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: told.got}))
 	}
-	return t.other.RoundTrip(out)
+	return by.RoundTrip(out)
 }
 
 // interim passes on interim answers until the call has returned.
@@ -131,19 +180,27 @@ func (i *interim) end() {
 // CloseIdleConnections closes the connections that carry nothing now.
 func (t *Transport) CloseIdleConnections() {
 	t.plain.CloseIdleConnections()
+	t.closeOther()
+}
+
+func (t *Transport) closeOther() {
 	t.other.CloseIdleConnections()
+	if t.http2 != nil {
+		t.http2.CloseIdleConnections()
+	}
 }
 
 // Close lets go of all that is idle and has the rest close when it becomes so.
 // It waits for the bodies of requests that are still sent.
 func (t *Transport) Close() error {
-	t.other.CloseIdleConnections()
+	t.closeOther()
 	return t.plain.Close()
 }
 
 type dialer struct {
-	net net.Dialer
-	tls *tls.Config
+	net       net.Dialer
+	tls       ClientTLS
+	handshake time.Duration
 }
 
 // connect makes the connection for h1.
@@ -167,23 +224,50 @@ func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 // secure makes the TLS connection here, so that the scan of heads sees what is
 // inside.
 func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.encrypted(ctx, network, address, "http/1.1")
+	if err != nil {
+		return nil, err
+	}
+	return &upstreamConn{Conn: conn}, nil
+}
+
+// http2 makes a TLS connection on which both ends have agreed on HTTP/2.
+func (d *dialer) http2(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.encrypted(ctx, network, address, "h2")
+	if err != nil {
+		return nil, err
+	}
+	if conn.ConnectionState().NegotiatedProtocol != "h2" {
+		_ = conn.Close()
+		return nil, &dialError{errors.New("the target does not speak HTTP/2")}
+	}
+	return conn, nil
+}
+
+// encrypted makes a TLS connection to a target that has proven its name.
+func (d *dialer) encrypted(ctx context.Context, network, address, protocol string) (*tls.Conn, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if d.tls != nil {
+		given, err := d.tls.Config()
+		if err != nil {
+			return nil, &dialError{err}
+		}
+		config = given.Clone()
+	}
+	config.NextProtos = []string{protocol}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
 	raw, err := d.net.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	config := d.tls.Clone()
-	if config == nil {
-		config = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(address)
-	}
 	conn := tls.Client(raw, config)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.handshake)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, &dialError{fmt.Errorf("TLS handshake: %w", err)}
 	}
-	return &upstreamConn{Conn: conn}, nil
+	return conn, nil
 }
