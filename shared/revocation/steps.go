@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type Steps struct {
 	start time.Time              // of the first Sweep
 	ahead time.Duration          // how far the wall clock has run ahead of the monotonic one
 	part  int                    // of the set, to be swept next
+
+	seldom Seldom // what of a flood is written to the log
 }
 
 // Batch takes in a sealed batch: live, or replayed or asked for.
@@ -71,7 +74,9 @@ func (s *Steps) Head(message []byte) Next {
 	}
 	if outcome == HeadRegressed {
 		s.Metrics.reject("regressed")
-		s.Log.Error("the revocation log has lost numbers which this node has applied; waiting for a new epoch")
+		if _, write := s.seldom.Next("regressed", s.Now()); write {
+			s.Log.Error("the revocation log has lost numbers which this node has applied; waiting for a new epoch")
+		}
 	}
 	return LookForGap
 }
@@ -79,15 +84,17 @@ func (s *Steps) Head(message []byte) Next {
 // rejected counts a message that changed nothing, and asks for newer keys if
 // that may help. What it held is missed by number, and repaired.
 func (s *Steps) rejected(what string, err error) Next {
-	s.Metrics.reject(Reason(err))
-	if !errors.Is(err, ErrUnknownKey) {
-		s.Log.Warn("revocation message refused", "message", what, "reason", Reason(err))
-		return LookForGap
+	reason, level := Reason(err), slog.LevelWarn
+	s.Metrics.reject(reason)
+	if errors.Is(err, ErrUnknownKey) {
+		// A node that has just started hears messages before it has the key set.
+		level = slog.LevelInfo
+		if s.KeysStale != nil {
+			s.KeysStale()
+		}
 	}
-	// A node that has just started hears messages before it has the key set.
-	s.Log.Info("revocation message of an unknown key refused", "message", what)
-	if s.KeysStale != nil {
-		s.KeysStale()
+	if leftOut, write := s.seldom.Next(what+" "+reason, s.Now()); write {
+		s.Log.Log(context.Background(), level, "revocation message refused", "message", what, "reason", reason, "left_out", leftOut)
 	}
 	return LookForGap
 }

@@ -76,6 +76,8 @@ type Sequencer struct {
 	lastHead  time.Time
 	lastPrune time.Time
 	lastTry   time.Time
+
+	seldom revocation.Seldom // what of a flood is written to the log
 }
 
 // New returns a sequencer with an id of its own; older replicas have lower ids.
@@ -158,7 +160,9 @@ func (s *Sequencer) active() bool {
 func (s *Sequencer) heard(message []byte) {
 	payload, err := revocation.Open(revocation.PurposeHead, s.Keys, message)
 	if err != nil {
-		s.Log.Warn("head of another replica refused", "reason", revocation.Reason(err))
+		if leftOut, write := s.seldom.Next("head "+revocation.Reason(err), s.Now()); write {
+			s.Log.Warn("head of another replica refused", "reason", revocation.Reason(err), "left_out", leftOut)
+		}
 		return
 	}
 	var h contract.Head
