@@ -125,8 +125,13 @@ func (w *clients) accepted(tb testing.TB, token string) int {
 	return n
 }
 
-// age scrapes the view age of a gateway in seconds; false if it does not say.
+// age gives the view age of a gateway in seconds; false if it does not say.
 func (w *clients) age(ctx context.Context, p *cluster.Process) (float64, bool) {
+	return w.metric(ctx, p, "gatehouse_revocation_view_age_seconds")
+}
+
+// metric scrapes a metric without labels; false if the process does not say.
+func (w *clients) metric(ctx context.Context, p *cluster.Process, name string) (float64, bool) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.OpsURL(p)+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, false
@@ -137,11 +142,11 @@ func (w *clients) age(ctx context.Context, p *cluster.Process) (float64, bool) {
 	}
 	defer response.Body.Close() //nolint:errcheck // read to its end
 	text, err := io.ReadAll(response.Body)
-	_, rest, found := strings.Cut(string(text), "\ngatehouse_revocation_view_age_seconds ")
-	var age float64
+	_, rest, found := strings.Cut(string(text), "\n"+name+" ")
+	var value float64
 	if err != nil || !found {
 		return 0, false
 	}
-	_, err = fmt.Sscan(rest, &age)
-	return age, err == nil
+	_, err = fmt.Sscan(rest, &value)
+	return value, err == nil
 }

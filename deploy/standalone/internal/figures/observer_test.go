@@ -11,16 +11,23 @@ import (
 	"gatehouse.internal/shared/contract"
 )
 
-// observer notes when each gateway reported how far it has come.
+// observer notes what each gateway reported, and when.
 type observer struct {
 	mu    sync.Mutex
 	steps map[string][]step // by node, in the order in which they came
 }
 
-// step is the first report of a number.
+// step is a report and when it came.
 type step struct {
-	epoch, applied uint64
-	at             time.Time
+	contract.Report
+	at time.Time
+}
+
+// proves is true if the node knew every revocation that was committed before
+// the moment, and this number with them.
+func (s *step) proves(epoch, number uint64, moment time.Time) bool {
+	age := time.Duration(s.AgeMillis * float64(time.Millisecond))
+	return s.Epoch == epoch && s.Applied >= number && age >= 0 && s.at.Add(-age).After(moment)
 }
 
 // observe listens until the test ends.
@@ -45,22 +52,23 @@ func (o *observer) take(data []byte, at time.Time) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	known := o.steps[r.Node]
-	if n := len(known); n > 0 && known[n-1].epoch == r.Epoch && known[n-1].applied >= r.Applied {
-		return
-	}
-	o.steps[r.Node] = append(known, step{r.Epoch, r.Applied, at})
+	o.steps[r.Node] = append(o.steps[r.Node], step{r, at})
 }
 
 // last gives when the last of so many nodes had applied the number, and which
 // one it was; false if one of them has not.
 func (o *observer) last(nodes int, epoch, number uint64) (at time.Time, node string, ok bool) {
+	return o.lastTo(nodes, func(s *step) bool { return s.Epoch == epoch && s.Applied >= number })
+}
+
+// lastTo gives when the last of so many nodes had come to what is asked for.
+func (o *observer) lastTo(nodes int, there func(*step) bool) (at time.Time, node string, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	found := 0
 	for name, steps := range o.steps {
-		for _, s := range steps {
-			if s.epoch == epoch && s.applied >= number {
+		for i := range steps {
+			if s := &steps[i]; there(s) {
 				found++
 				if s.at.After(at) {
 					at, node = s.at, name
@@ -70,6 +78,33 @@ func (o *observer) last(nodes int, epoch, number uint64) (at time.Time, node str
 		}
 	}
 	return at, node, found == nodes
+}
+
+// first gives when a node first reported a number as applied.
+func (o *observer) first(node string, epoch, number uint64) (at time.Time, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.steps[node] {
+		if s := &o.steps[node][i]; s.Epoch == epoch && s.Applied >= number {
+			return s.at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// since gives the reports that came after a moment.
+func (o *observer) since(moment time.Time) []step {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []step
+	for _, steps := range o.steps {
+		for i := range steps {
+			if steps[i].at.After(moment) {
+				out = append(out, steps[i])
+			}
+		}
+	}
+	return out
 }
 
 func TestObserver(t *testing.T) {
@@ -95,6 +130,26 @@ func TestObserver(t *testing.T) {
 	}{{2, 1, 6}, {3, 1, 4}, {2, 2, 4}} {
 		if _, _, ok := o.last(want.nodes, want.epoch, want.number); ok {
 			t.Errorf("%+v is said to be applied", want)
+		}
+	}
+}
+
+func TestObserver_tells_as_of_when_a_view_was_complete(t *testing.T) {
+	at := time.Now()
+	s := step{contract.Report{Epoch: 1, Applied: 7, AgeMillis: 300}, at}
+	if !s.proves(1, 7, at.Add(-301*time.Millisecond)) {
+		t.Error("a view 300 ms old does not prove what was committed 301 ms ago")
+	}
+	unknown := s
+	unknown.AgeMillis = -1
+	for what, proven := range map[string]bool{
+		"299 ms ago":     s.proves(1, 7, at.Add(-299*time.Millisecond)),
+		"the next one":   s.proves(1, 8, at.Add(-time.Second)),
+		"another epoch":  s.proves(2, 7, at.Add(-time.Second)),
+		"never complete": unknown.proves(1, 7, at.Add(-time.Second)),
+	} {
+		if proven {
+			t.Errorf("%s is said to be proven by a view 300 ms old", what)
 		}
 	}
 }
