@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"sync"
 	"testing"
 )
 
@@ -38,6 +41,64 @@ func BenchmarkServe(b *testing.B) {
 				}
 				_, _ = io.Copy(io.Discard, res.Body)
 				_ = res.Body.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkTransport compares one call by h1 with one by net/http's transport,
+// to an upstream that costs next to nothing.
+func BenchmarkTransport(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go answerPlainly(l)
+	transport := NewTransport(TransportOptions{})
+	defer func() { _ = transport.Close() }()
+	for name, trip := range map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.other} {
+		b.Run(name, func(b *testing.B) {
+			ctx, cancel := context.WithCancel(b.Context()) // a request of a server can be cancelled
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.Addr().String()+"/a?b", http.NoBody)
+			if err != nil {
+				b.Fatal(err)
+			}
+			r.Header = http.Header{"Accept": {"*/*"}, "Authorization": {"Bearer x"}, "User-Agent": {"bench"}, "X-Request-Id": {"1"}}
+			b.ReportAllocs()
+			for b.Loop() {
+				res, err := trip.RoundTrip(r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+			}
+		})
+	}
+}
+
+// answerPlainly answers every piece of bytes that comes on a connection, each
+// of which is a request, until the listener is closed and the peers have gone.
+func answerPlainly(l net.Listener) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		group.Go(func() {
+			defer func() { _ = c.Close() }()
+			request := make([]byte, 4<<10)
+			for {
+				if _, err := c.Read(request); err != nil {
+					return
+				}
+				if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"); err != nil {
+					return
+				}
 			}
 		})
 	}

@@ -66,8 +66,9 @@ type ClientTLS interface {
 }
 
 // Transport carries requests to the targets of one upstream: plain HTTP/1.1 by
-// h1, which costs a third of net/http's transport, and what h1 does not know,
-// TLS, HTTP/2 and upgrades, by that. It is safe for concurrent use.
+// h1, which has no goroutines for its connections and a fifth of the
+// allocations of net/http's transport (BenchmarkTransport), and what h1 does
+// not know, TLS, HTTP/2 and upgrades, by that. It is safe for concurrent use.
 type Transport struct {
 	plain *h1.Transport
 	other *http.Transport

@@ -43,10 +43,10 @@ func (k *call) answer(head Head) (*http.Response, error) {
 		b.kind, b.stay = untilClose, 0
 	}
 	a.Body = b
-	if b.c == nil || k.sender != nil {
+	if b.c == nil || k.sender != nil { // which has taken the deadline away
 		return &a.Response, nil
 	}
-	if err := c.SetDeadline(time.Time{}); err != nil {
+	if err := c.readUntil(time.Time{}); err != nil {
 		return nil, err //nolint:wrapcheck // the connection is closed, and says so
 	}
 	return &a.Response, nil

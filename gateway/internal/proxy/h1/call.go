@@ -154,7 +154,7 @@ func (k *call) exchange() (*http.Response, error) {
 		if k.expect {
 			wait = time.Now().Add(k.t.o.ContinueTimeout)
 		}
-		if err := k.c.SetDeadline(wait); err != nil {
+		if err := k.c.readUntil(wait); err != nil {
 			return nil, fmt.Errorf("send the request: %w", err)
 		}
 		if !k.expect {
@@ -234,7 +234,7 @@ func (k *call) awaitHead() (int, error) {
 // consented begins to send a body that has waited.
 func (k *call) consented() {
 	k.expect = false
-	_ = k.c.SetDeadline(time.Time{}) // a connection that is closed says so when it is read
+	_ = k.c.readUntil(time.Time{}) // a connection that is closed says so when it is read
 	k.send()
 }
 

@@ -26,17 +26,17 @@ type pool struct {
 
 // get gives a connection that is fit for a request: an idle one on which
 // nothing has come, or a new one. With fresh it is a new one. The time for the
-// request and the answer to it has begun.
+// call has begun.
 func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	for !fresh {
 		c := p.pop()
 		if c == nil {
 			break
 		}
-		// The deadline comes first: one that has passed would look like a
+		// The deadlines come first: one that has passed would look like a
 		// connection that is not quiet.
 		now := time.Now()
-		if now.Before(c.until) && c.SetDeadline(now.Add(p.t.o.AnswerTimeout)) == nil && c.quiet() {
+		if now.Before(c.until) && c.prepare(now) == nil && c.quiet() {
 			c.reused = true
 			return c, nil
 		}
@@ -57,7 +57,7 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", p.address, err)
 	}
 	c := newConn(p, dialed)
-	if err := c.SetDeadline(time.Now().Add(p.t.o.AnswerTimeout)); err != nil {
+	if err := c.prepare(time.Now()); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connect to %s: %w", p.address, err)
 	}
@@ -78,7 +78,8 @@ func (p *pool) pop() *conn {
 }
 
 // put takes a connection back after a whole answer. It may stay for at most
-// the given time, and not if there are enough.
+// the given time, counted from the beginning of the call, and not if there are
+// enough.
 func (p *pool) put(c *conn, stay time.Duration) {
 	stay = min(stay, p.t.o.IdleTimeout)
 	p.mu.Lock()
@@ -87,7 +88,7 @@ func (p *pool) put(c *conn, stay time.Duration) {
 		c.close()
 		return
 	}
-	c.until = time.Now().Add(stay)
+	c.until = c.since.Add(stay) // from the beginning of the last call, which spares a look at the clock
 	p.idle = append(p.idle, c)
 	if p.sweep == nil {
 		p.sweep = time.AfterFunc(p.t.o.IdleTimeout, p.expire)
@@ -135,9 +136,35 @@ type conn struct {
 	in     reader
 	pool   *pool
 	probe  probe
-	reused bool // it has carried an answer before
-	until  time.Time
+	reused bool      // it has carried an answer before
+	since  time.Time // when the call under way began
+	until  time.Time // when it has been idle for too long
+	read   time.Time // the deadline of reads
+	write  time.Time // and of writes
 	once   sync.Once
+}
+
+// prepare gives the connection the deadlines of a call that begins now. They
+// are up to a quarter late, so that they need not be set each time.
+func (c *conn) prepare(now time.Time) error {
+	c.since = now
+	o := &c.pool.t.o
+	if c.write.Before(now.Add(o.WriteTimeout)) {
+		c.write = now.Add(o.WriteTimeout + o.WriteTimeout/4)
+		if err := c.SetWriteDeadline(c.write); err != nil {
+			return err
+		}
+	}
+	if c.read.Before(now.Add(o.AnswerTimeout)) {
+		return c.readUntil(now.Add(o.AnswerTimeout + o.AnswerTimeout/4))
+	}
+	return nil
+}
+
+// readUntil sets the deadline of reads; the zero time is none.
+func (c *conn) readUntil(deadline time.Time) error {
+	c.read = deadline
+	return c.SetReadDeadline(deadline)
 }
 
 func newConn(p *pool, dialed net.Conn) *conn {

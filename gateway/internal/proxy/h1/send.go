@@ -45,7 +45,7 @@ func (s *sender) run() {
 		timeout = earlyWait
 	}
 	if !s.answered {
-		_ = s.c.SetReadDeadline(time.Now().Add(timeout)) // fails when the connection is closed, which ends the wait
+		_ = s.c.readUntil(time.Now().Add(timeout)) // fails when the connection is closed, which ends the wait
 	}
 }
 
@@ -62,7 +62,7 @@ func (s *sender) answer() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answered = true
-	_ = s.c.SetReadDeadline(time.Time{}) // as above
+	_ = s.c.readUntil(time.Time{}) // as above
 	return s.sent
 }
 
@@ -128,6 +128,7 @@ func (s *sender) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	s.c.write = time.Time{} // the next call sets its own
 	if err := s.c.SetWriteDeadline(time.Now().Add(s.o.WriteTimeout)); err != nil {
 		return err //nolint:wrapcheck // the caller says what was written
 	}

@@ -18,7 +18,7 @@ type Options struct {
 	// an idle connection is still good, so others are used once.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// AnswerTimeout is how long a target may take to begin its answer once the
-	// request was sent.
+	// request was sent, and up to a quarter more.
 	AnswerTimeout time.Duration
 	// WriteTimeout is how long a target may leave unread what is sent to it.
 	WriteTimeout time.Duration
