@@ -1,6 +1,7 @@
 package gatewayapp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -48,6 +49,7 @@ type backends struct {
 type backend struct {
 	spec       route.Upstream
 	set        *upstream.Set
+	options    proxy.TransportOptions             // but for the time-out
 	transports map[time.Duration]*proxy.Transport // by time-out
 	proxies    map[time.Duration]*proxy.Proxy
 	stop       context.CancelFunc // of its health checks
@@ -67,7 +69,7 @@ func (b *backends) apply(table *route.Table) error {
 	for _, spec := range table.Upstreams() {
 		kept, known := b.byName[spec.Name]
 		if !known || !sameUpstream(kept.spec, spec) {
-			made, err := newBackend(spec)
+			made, err := newBackend(spec, b.log)
 			if err != nil {
 				return fmt.Errorf("upstream %s: %w", spec.Name, err)
 			}
@@ -92,15 +94,37 @@ func sameUpstream(a, b route.Upstream) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func newBackend(spec route.Upstream) (*backend, error) {
-	set, err := upstream.New(upstream.Settings{Targets: spec.Targets, Balance: upstream.Balance(spec.Balance)})
+func newBackend(spec route.Upstream, log *slog.Logger) (*backend, error) {
+	settings := upstream.Settings{
+		Targets: spec.Targets, Weights: spec.Weights, Balance: upstream.Balance(spec.Balance), MaxInFlight: spec.MaxInFlight,
+		Ejection: upstream.Ejection(spec.Ejection), Ramp: recoveryRamp,
+	}
+	if spec.Retries != nil {
+		settings.RetryPercent = spec.Retries.BudgetPercent
+	}
+	if spec.Breaker != nil {
+		settings.Breaker = new(upstream.Breaker(*spec.Breaker))
+	}
+	set, err := upstream.New(settings)
 	if err != nil {
 		return nil, err
 	}
-	return &backend{
+	made := &backend{
 		spec: spec, set: set, transports: map[time.Duration]*proxy.Transport{}, proxies: map[time.Duration]*proxy.Proxy{},
-	}, nil
+		options: proxy.TransportOptions{Protocol: proxy.Protocol(spec.Protocol), Connect: spec.ConnectTimeout},
+	}
+	if t := spec.TLS; t != nil {
+		files := &proxy.TLSFiles{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Log: log.With("upstream", spec.Name)}
+		if _, err := files.Config(); err != nil {
+			return nil, err
+		}
+		made.options.TLS = files
+	}
+	return made, nil
 }
+
+// recoveryRamp is how long a target that is back takes to its full share.
+const recoveryRamp = 10 * time.Second
 
 // proxyFor gives the proxy to an upstream with a route's own time-out, or the
 // upstream's.
@@ -111,11 +135,19 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 	if made, known := to.proxies[timeout]; known {
 		return made
 	}
-	to.transports[timeout] = proxy.NewTransport(proxy.TransportOptions{Timeout: timeout})
-	to.proxies[timeout] = proxy.New(proxy.Options{
+	options := to.options
+	options.Timeout = timeout
+	to.transports[timeout] = proxy.NewTransport(options)
+	o := proxy.Options{
 		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
-		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Log: b.log, Observe: b.metrics.upstreamAnswered,
-	})
+		HTTP2:   options.Protocol == proxy.HTTP2 || options.Protocol == proxy.H2C,
+		Failing: to.spec.Failing, Idle: to.spec.IdleTimeout,
+		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Log: b.log, Observe: b.metrics.upstreamAnswered, Retried: b.metrics.retried,
+	}
+	if to.spec.Retries != nil {
+		o.Retries = to.spec.Retries.Attempts
+	}
+	to.proxies[timeout] = proxy.New(o)
 	return to.proxies[timeout]
 }
 
@@ -142,11 +174,13 @@ func (b *backends) watch(each *backend) {
 	if each.spec.Health == nil {
 		return
 	}
-	probe := proxy.NewProbe(each.spec.Health.Path, nil, proxy.TransportOptions{})
+	health := *each.spec.Health
+	probe := proxy.NewProbe(health.Path, health.Statuses, each.options)
 	b.probes.Go(func() {
 		defer probe.Close()
 		each.set.Watch(ctx, upstream.Health{
-			Interval: each.spec.Health.Interval, Timeout: probeTimeout, Probe: probe.Ask,
+			Interval: health.Interval, Timeout: cmp.Or(health.Timeout, probeTimeout), Probe: probe.Ask,
+			Unhealthy: health.Unhealthy, Healthy: health.Healthy,
 			Changed: func(t *upstream.Target, err error) {
 				if err != nil {
 					b.log.Warn("upstream target is not well", "upstream", each.spec.Name, "target", t.URL.String(), "error", err)
@@ -158,7 +192,8 @@ func (b *backends) watch(each *backend) {
 	})
 }
 
-// probeTimeout is how long a target has to say that it is well.
+// probeTimeout is how long a target has to say that it is well, where its
+// upstream does not say.
 const probeTimeout = 2 * time.Second
 
 // retire ends the health checks and lets go of idle connections.
@@ -179,6 +214,19 @@ func (b *backends) states() map[string][]upstream.State {
 	for name, each := range b.byName {
 		for _, target := range each.set.Targets() {
 			all[name] = append(all[name], target.State())
+		}
+	}
+	return all
+}
+
+// open tells of each upstream with a breaker whether that keeps calls back.
+func (b *backends) open() map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string]bool{}
+	for name, each := range b.byName {
+		if each.spec.Breaker != nil {
+			all[name] = each.set.Open()
 		}
 	}
 	return all

@@ -17,6 +17,7 @@ type metrics struct {
 	limited  *prometheus.CounterVec
 	upstream *prometheus.HistogramVec
 	failures *prometheus.CounterVec
+	retries  *prometheus.CounterVec
 	ended    *prometheus.CounterVec
 
 	good       atomic.Uint64 // tokens
@@ -38,12 +39,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_gateway_upstream_failures_total", Help: "Calls to which an upstream gave no answer.",
 		}, []string{"upstream"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_upstream_retries_total", Help: "Calls made again because the one before had failed.",
+		}, []string{"upstream"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_gateway_long_answers_ended_total",
 			Help: "Long answers that have ended: by themselves or an end of theirs (ended), or by the gateway for the given cause.",
 		}, []string{"kind", "cause"}),
 	}
-	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures, m.ended,
+	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures, m.retries, m.ended,
 		counter("gatehouse_gateway_tokens_good_total", "Access tokens found good.", &m.good),
 		counter("gatehouse_gateway_signature_checks_total", "Signatures checked; the other good tokens were found in the cache.", &m.signatures))
 	return m
@@ -62,6 +66,9 @@ func (m *metrics) upstreamAnswered(upstream string, status int, took time.Durati
 	m.upstream.WithLabelValues(upstream, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
+// retried is told of every call that is made again.
+func (m *metrics) retried(upstream string) { m.retries.WithLabelValues(upstream).Inc() }
+
 func (m *metrics) refused(route string, kind fault.Kind) {
 	m.refusals.WithLabelValues(route, string(kind)).Inc()
 }
@@ -69,8 +76,8 @@ func (m *metrics) refused(route string, kind fault.Kind) {
 // targetStates exports how the targets of the upstreams fare. They come and go
 // with the route files, so they are looked up at every scrape.
 type targetStates struct {
-	backends          *backends
-	healthy, inFlight *prometheus.Desc
+	backends                *backends
+	healthy, inFlight, open *prometheus.Desc
 }
 
 func newTargetStates(b *backends) *targetStates {
@@ -81,6 +88,8 @@ func newTargetStates(b *backends) *targetStates {
 		backends: b,
 		healthy:  desc("healthy", "1 if the target is fit to get requests."),
 		inFlight: desc("in_flight", "Calls under way."),
+		open: prometheus.NewDesc("gatehouse_gateway_upstream_breaker_open",
+			"1 while the breaker of the upstream keeps calls back.", []string{"upstream"}, nil),
 	}
 }
 
@@ -88,10 +97,18 @@ func newTargetStates(b *backends) *targetStates {
 func (t *targetStates) Describe(out chan<- *prometheus.Desc) {
 	out <- t.healthy
 	out <- t.inFlight
+	out <- t.open
 }
 
 // Collect sends the present figures.
 func (t *targetStates) Collect(out chan<- prometheus.Metric) {
+	for name, is := range t.backends.open() {
+		value := 0.0
+		if is {
+			value = 1
+		}
+		out <- prometheus.MustNewConstMetric(t.open, prometheus.GaugeValue, value, name)
+	}
 	for name, states := range t.backends.states() {
 		seen := map[string]bool{}
 		for _, s := range states {

@@ -185,7 +185,7 @@ func (p *pipeline) forward(q *request) error {
 		WithholdAuthorization: q.route.WithholdAuthorization,
 		RequestHeaders:        &q.route.RequestHeaders, ResponseHeaders: &q.route.ResponseHeaders,
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
-		EndAtExpiry: q.route.EndAtExpiry,
+		EndAtExpiry: q.route.EndAtExpiry, Total: q.route.Total,
 	}
 	httpx.PassThrough(ctx)
 	return q.serving.proxies[q.route].Serve(q.w, q.r, call)

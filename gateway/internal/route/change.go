@@ -1,6 +1,7 @@
 package route
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -70,6 +71,10 @@ func (r *Route) terms() []term {
 	if r.Timeout > 0 {
 		timeout = r.Timeout.String()
 	}
+	total := "none"
+	if r.Total > 0 {
+		total = r.Total.String()
+	}
 	var auth, staleness string
 	if r.Auth != AuthNone {
 		staleness = r.MaxStaleness.String()
@@ -91,6 +96,7 @@ func (r *Route) terms() []term {
 		{name: "end_at_expiry", value: strconv.FormatBool(r.EndAtExpiry)},
 		{name: "max_body", value: fmt.Sprintf("%d bytes", r.MaxBody)},
 		{name: "timeout", value: timeout},
+		{name: "total_timeout", value: total},
 	}
 }
 
@@ -109,9 +115,19 @@ func CompareUpstreams(older, newer *Table) []string {
 		}
 		fields := [...]struct{ name, is, was string }{
 			{"targets", fmt.Sprint(u.Targets), fmt.Sprint(was.Targets)},
+			{"weights", inJSON(u.Weights), inJSON(was.Weights)},
 			{"balance", u.Balance, was.Balance},
+			{"protocol", u.Protocol, was.Protocol},
+			{"tls", inJSON(u.TLS), inJSON(was.TLS)},
 			{"health", u.Health.String(), was.Health.String()},
+			{"ejection", inJSON(u.Ejection), inJSON(was.Ejection)},
+			{"retries", inJSON(u.Retries), inJSON(was.Retries)},
+			{"breaker", inJSON(u.Breaker), inJSON(was.Breaker)},
+			{"failure_statuses", inJSON(u.Failing), inJSON(was.Failing)},
+			{"max_requests", strconv.Itoa(u.MaxInFlight), strconv.Itoa(was.MaxInFlight)},
 			{"timeout", u.Timeout.String(), was.Timeout.String()},
+			{"connect_timeout", u.ConnectTimeout.String(), was.ConnectTimeout.String()},
+			{"idle_timeout", u.IdleTimeout.String(), was.IdleTimeout.String()},
 		}
 		for _, f := range fields {
 			if f.is != f.was {
@@ -122,10 +138,19 @@ func CompareUpstreams(older, newer *Table) []string {
 	return lines
 }
 
+// inJSON gives a value as a text that shows all of it.
+func inJSON(v any) string {
+	text, _ := json.Marshal(v) // plain structs of plain values
+	return string(text)
+}
+
 // String gives the probe in words.
 func (h *Health) String() string {
-	if h == nil {
+	switch {
+	case h == nil:
 		return "none"
+	case h.Timeout == 0 && h.Unhealthy == 0 && h.Healthy == 0 && h.Statuses == nil:
+		return fmt.Sprintf("%s every %v", h.Path, h.Interval)
 	}
-	return fmt.Sprintf("%s every %v", h.Path, h.Interval)
+	return inJSON(h)
 }

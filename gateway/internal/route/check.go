@@ -1,7 +1,6 @@
 package route
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +35,7 @@ func (d *Definition) check(c checker) pattern {
 		c.report("max_body", "%d bytes is not within 1 and 1TiB", d.MaxBody)
 	}
 	c.duration("timeout", d.Timeout, time.Millisecond, maxTimeout)
+	c.duration("total_timeout", d.Total, time.Millisecond, 24*time.Hour)
 	return p
 }
 
@@ -168,58 +168,4 @@ func (d *Definition) checkLimit(c checker) {
 	if l.By == LimitByUser && d.Auth == AuthNone {
 		c.report("rate_limit.by", "there is no user with auth: none")
 	}
-}
-
-// check reports what is wrong with an upstream, and fills in defaults.
-func (d *UpstreamDefinition) check(c checker) {
-	if !isName(d.Name) {
-		c.report("name", "%q is not 1 to 64 letters, digits, dashes, dots and underscores", d.Name)
-	}
-	if len(d.Targets) == 0 {
-		c.report("targets", "missing; an upstream has at least one")
-	}
-	for i, target := range d.Targets {
-		if !isTarget(target) {
-			// The text is not repeated: it might hold a password.
-			c.reportItem("targets", i, "number %d is not http://host:port or https://host:port", i+1)
-		}
-		if slices.Contains(d.Targets[:i], target) {
-			c.reportItem("targets", i, "number %d appears twice", i+1)
-		}
-	}
-	c.oneOf("balance", d.Balance, "round_robin", "least_conn", "random_two")
-	if !c.written("balance") {
-		d.Balance = "round_robin"
-	}
-	c.duration("timeout", d.Timeout, time.Millisecond, maxTimeout)
-	if !c.written("timeout") {
-		d.Timeout = DefaultTimeout
-	}
-	if d.Health != nil {
-		d.checkHealth(c)
-	}
-}
-
-func (d *UpstreamDefinition) checkHealth(c checker) {
-	health := *d.Health
-	if !c.written("health.path") {
-		c.report("health.path", "missing")
-	} else if !isPlainPath(health.Path) {
-		c.report("health.path", "%q is not a path", health.Path)
-	}
-	c.duration("health.interval", health.Interval, 100*time.Millisecond, time.Hour)
-	if !c.written("health.interval") {
-		health.Interval = DefaultHealthInterval
-	}
-	d.Health = &health
-}
-
-// isTarget reports whether text is the address of a replica.
-func isTarget(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		return false
-	}
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
-		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }

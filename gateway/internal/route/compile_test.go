@@ -200,6 +200,30 @@ func TestCompile_RefusesAnUpstream(t *testing.T) {
 		{"no target", func(u *route.UpstreamDefinition) { u.Targets = nil }, "targets: missing"},
 		{"a target twice", func(u *route.UpstreamDefinition) { u.Targets = []string{"http://a", "http://a"} }, "targets: number 2 appears twice"},
 		{"an unknown balance", func(u *route.UpstreamDefinition) { u.Balance = "luck"; u.At["balance"] = route.Place{} }, `balance: "luck" is not one of round_robin, least_conn, random_two`},
+		{"an unknown protocol", func(u *route.UpstreamDefinition) { u.Protocol = "spdy"; u.At["protocol"] = route.Place{} }, `protocol: "spdy" is not one of http1, h2, h2c`},
+		{"HTTP/2 over TLS without TLS", func(u *route.UpstreamDefinition) { u.Protocol = "h2" }, "targets: number 1 needs https"},
+		{"HTTP/2 in clear with TLS", func(u *route.UpstreamDefinition) { u.Protocol, u.Targets = "h2c", []string{"https://a"} }, "targets: number 1 needs http for"},
+		{"TLS for targets without", func(u *route.UpstreamDefinition) { u.TLS = &route.TLS{} }, "tls: says nothing"},
+		{"a file somewhere", func(u *route.UpstreamDefinition) {
+			u.Targets, u.TLS, u.At["tls.ca"] = []string{"https://a"}, &route.TLS{CA: "ca.pem"}, route.Place{}
+		}, `tls.ca: "ca.pem" is not an absolute path`},
+		{"a certificate without its key", func(u *route.UpstreamDefinition) {
+			u.Targets, u.TLS, u.At["tls.cert"] = []string{"https://a"}, &route.TLS{Cert: "/c.pem"}, route.Place{}
+		}, "tls: a certificate and its key come together"},
+		{"a weight of nothing", func(u *route.UpstreamDefinition) { u.Weights = []int{0} }, "targets: the weight 0 of number 1 is not within 1 and 100"},
+		{"retries without a number", func(u *route.UpstreamDefinition) { u.Retries = &route.Retries{} }, "retries.attempts: missing"},
+		{"endless retries", func(u *route.UpstreamDefinition) {
+			u.Retries, u.At["retries.attempts"] = &route.Retries{Attempts: 50}, route.Place{}
+		}, "retries.attempts: 50 is not within 1 and 5"},
+		{"a breaker of more than all", func(u *route.UpstreamDefinition) {
+			u.Breaker, u.At["breaker.failure_percent"] = &route.Breaker{FailurePercent: 101}, route.Place{}
+		}, "breaker.failure_percent: 101 is not within"},
+		{"an ejection shorter than its first", func(u *route.UpstreamDefinition) {
+			u.Ejection, u.At["ejection.max"] = route.Ejection{First: time.Minute, Max: time.Second}, route.Place{}
+		}, "ejection.max: 1s is not within 1m0s"},
+		{"a client's fault as failure", func(u *route.UpstreamDefinition) {
+			u.Failing, u.At["failure_statuses"] = []int{503, 404}, route.Place{}
+		}, "failure_statuses: 404 is not a status within 500 and 599"},
 		{"a timeout of nothing", func(u *route.UpstreamDefinition) { u.At["timeout"] = route.Place{} }, "timeout: 0s is not within"},
 		{"a probe of nothing", func(u *route.UpstreamDefinition) { u.Health = &route.Health{} }, "health.path: missing"},
 		{"a probe of a strange path", func(u *route.UpstreamDefinition) {

@@ -84,6 +84,7 @@ type Route struct {
 	EndAtExpiry bool // long answers end when the caller's token expires
 	MaxBody     int64
 	Timeout     time.Duration // 0 for the upstream's
+	Total       time.Duration // of a request and its answer; 0 is unlimited
 
 	BuiltIn bool // comes with the gateway
 	Source  Position
@@ -95,19 +96,3 @@ type Route struct {
 
 // deciding are the places of what decides who may pass.
 type deciding struct{ auth, roles, verified Position }
-
-// Health says how an upstream's targets are probed.
-type Health struct {
-	Path     string
-	Interval time.Duration
-}
-
-// Upstream is a service behind the gateway: its replicas and how to use them.
-type Upstream struct {
-	Name    string
-	Targets []string // http://host:port or https://host:port
-	Balance string   // round_robin, least_conn or random_two
-	Health  *Health  // nil for no probes
-	Timeout time.Duration
-	Source  Position
-}

@@ -20,7 +20,8 @@ type View struct {
 	WebSocket            bool             `json:"websocket"`
 	EndAtExpiry          bool             `json:"end_at_expiry"`
 	MaxBody              int64            `json:"max_body"`
-	Timeout              string           `json:"timeout"` // empty for the upstream's
+	Timeout              string           `json:"timeout"`       // empty for the upstream's
+	TotalTimeout         string           `json:"total_timeout"` // empty for none
 	BuiltIn              bool             `json:"built_in"`
 	Source               string           `json:"source"` // file:line:column
 }
@@ -71,6 +72,9 @@ func (r *Route) view() View {
 	}
 	if r.Timeout > 0 {
 		v.Timeout = r.Timeout.String()
+	}
+	if r.Total > 0 {
+		v.TotalTimeout = r.Total.String()
 	}
 	if r.Rewrite != (Rewrite{}) {
 		v.Rewrite = &RewriteView{StripPrefix: r.Rewrite.StripPrefix, ReplacePrefix: r.Rewrite.ReplacePrefix}

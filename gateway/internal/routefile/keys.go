@@ -33,6 +33,7 @@ func (d *document) routeKeys(r *route.Definition) keys {
 		"end_at_expiry":   flag(&r.EndAtExpiry).unless(false).about("Long answers end with the caller's token, and not only with the session."),
 		"max_body":        size(&r.MaxBody).unless("1MiB").about("The largest body of a request."),
 		"timeout":         duration(&r.Timeout).about("Until an answer begins; left out for the upstream's."),
+		"total_timeout":   duration(&r.Total).about("For a request and its answer together; WebSockets excepted. Left out for no limit."),
 	}
 }
 
@@ -49,20 +50,4 @@ func (d *document) headerRules(rules *route.HeaderRules, at route.Places, field 
 		"set":    d.fields(&rules.Set, at, field+".set").about("Fields that are set, in place of what was there."),
 		"remove": d.list(&rules.Remove, at, field+".remove").about("Fields that are taken out."),
 	})
-}
-
-// upstreamKeys are those of an upstream, with what editors show of them.
-// Reading them fills in u.
-func (d *document) upstreamKeys(u *route.UpstreamDefinition) keys {
-	var health route.Health
-	return keys{
-		"targets": d.list(&u.Targets, u.At, "targets").must().about("The replicas: http://host:port or https://host:port."),
-		"balance": text(&u.Balance).of("round_robin", "least_conn", "random_two").unless("round_robin").
-			about("How a replica is chosen for a request."),
-		"health": given(d.inner("health.", u.At, keys{
-			"path":     text(&health.Path).must().about("Where a GET is answered with 2xx by a replica that is well."),
-			"interval": duration(&health.Interval).unless("5s").about("How often it is asked."),
-		}), &u.Health, &health).about("How the replicas are probed; left out for no probes."),
-		"timeout": duration(&u.Timeout).unless("30s").about("Until an answer begins."),
-	}
 }

@@ -20,6 +20,7 @@ type schema struct {
 	Pattern     string             `json:"pattern,omitempty"`
 	Minimum     int                `json:"minimum,omitempty"` // of a number
 	Default     any                `json:"default,omitempty"`
+	AnyOf       []*schema          `json:"anyOf,omitempty"`
 	Items       *schema            `json:"items,omitempty"`
 	MinItems    int                `json:"minItems,omitempty"`
 	MinKeys     int                `json:"minProperties,omitempty"`
