@@ -36,7 +36,7 @@ func messages() map[string]any {
 		"event_bare": event(bare),
 		"report": &contract.Report{V: contract.ReportVersion, Node: "gw-1", Nonce: "n", Address: "http://10.0.0.1:8080", Version: "1.2.3",
 			Epoch: 3, Applied: 1003, Head: 1004, AgeMillis: 12.5, Degraded: true},
-		"head":           &contract.Head{V: contract.HeadVersion, Sequencer: "auth-1", Epoch: 3, Last: 1004, Oldest: 17, Nonces: map[string]string{"gw-1": "n"}},
+		"head":           &contract.Head{V: contract.HeadVersion, Sequencer: "auth-1", Epoch: 3, Last: 1004, Oldest: 17, Nodes: 3, Nonces: map[string]string{"gw-1": "n"}},
 		"repair_request": &contract.RepairRequest{Node: "gw-1", Epoch: 3, From: 5, To: 9},
 		"wake_request":   &contract.WakeRequest{IDs: []string{someID}},
 		"wake_answer":    &contract.WakeAnswer{Epoch: 3, Number: 1004},
@@ -115,6 +115,7 @@ func TestSubjects(t *testing.T) {
 	for got, want := range map[string]string{
 		s.Batches():                           "gatehouse.revocations.batch",
 		s.Heads():                             "gatehouse.revocations.head",
+		s.HeadsOf(63):                         "gatehouse.revocations.head.63",
 		s.Repair():                            "gatehouse.revocations.repair",
 		s.Wake():                              "gatehouse.revocations.wake",
 		s.Report("gw-1"):                      "gatehouse.nodes.report.gw-1",

@@ -3,8 +3,9 @@ package contract
 // ReportVersion is the format of Report.
 const ReportVersion = 1
 
-// Report is what a gateway node says of itself every 250 ms, and as soon as
-// its watermark advances: the newest nonce, and how far it has come.
+// Report is what a gateway node says of itself every ReportPeriod, and as soon
+// as its watermark advances, but not twice within ReportSpacing: the newest
+// nonce, and how far it has come.
 type Report struct {
 	V         int     `json:"v"`
 	Node      string  `json:"node"`
@@ -30,6 +31,7 @@ type Head struct {
 	Epoch     uint64            `json:"epoch"`
 	Last      uint64            `json:"last"`
 	Oldest    uint64            `json:"oldest"` // numbers below no longer matter to anyone
+	Nodes     int               `json:"nodes"`  // how many the sequencer knows of, for ReportPeriod
 	Nonces    map[string]string `json:"nonces"` // by node
 }
 

@@ -15,7 +15,6 @@ import (
 
 // The periods of a follower.
 const (
-	reportPeriod   = 250 * time.Millisecond
 	repairPatience = 25 * time.Millisecond // how long a gap may be just a message on its way
 	repairTimeout  = time.Second
 	replayTimeout  = 30 * time.Second
@@ -45,6 +44,7 @@ type Follower struct {
 	once     sync.Once
 	steps    *Steps
 	sending  sync.Mutex
+	sent     time.Time     // when the last report went out; under sending
 	advanced chan struct{} // the watermark rose: report soon
 	gap      chan struct{} // something may be missing
 	replayed chan struct{} // closed once the replay has ended
@@ -71,11 +71,13 @@ func (f *Follower) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe to revocation batches: %w", err)
 	}
 	defer batches.Stop()
-	heads, err := f.Bus.Subscribe(subjects.Heads(), func(m bus.Message) { f.do(f.steps.Head(m.Data)) })
-	if err != nil {
-		return fmt.Errorf("subscribe to revocation heads: %w", err)
+	for _, subject := range []string{subjects.Heads(), subjects.HeadsOf(contract.HeadPart(f.View.Node))} {
+		heads, err := f.Bus.Subscribe(subject, func(m bus.Message) { f.do(f.steps.Head(m.Data)) })
+		if err != nil {
+			return fmt.Errorf("subscribe to revocation heads: %w", err)
+		}
+		defer heads.Stop()
 	}
-	defer heads.Stop()
 	var group sync.WaitGroup
 	for _, loop := range []func(context.Context){f.report, f.replay, f.repair, f.sweep} {
 		group.Go(func() { loop(ctx) })
@@ -87,7 +89,11 @@ func (f *Follower) Run(ctx context.Context) error {
 // do has happen what a step asks for.
 func (f *Follower) do(next Next) {
 	if next&ReportNow != 0 {
-		f.send() // from here, because somebody waits for it
+		if f.early() > 0 {
+			next |= ReportSoon // many nodes must not all report on every batch
+		} else {
+			f.send() // from here, because somebody waits for it
+		}
 	}
 	if next&ReportSoon != 0 {
 		signal(f.advanced)
@@ -98,20 +104,29 @@ func (f *Follower) do(next Next) {
 }
 
 // report sends a new nonce every period, and soon after a replay or a repair
-// has moved the watermark. A live batch is reported at once, by batch.
+// has moved the watermark. A live batch is reported at once, by do, unless
+// there are many nodes and this one has just reported.
 func (f *Follower) report(ctx context.Context) {
-	ticker := time.NewTicker(reportPeriod)
-	defer ticker.Stop()
 	for {
 		f.steps.Renew()
 		f.send()
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(contract.ReportPeriod(f.steps.Crowd())):
 		case <-f.advanced:
+			if !wait(ctx, f.early()) {
+				return
+			}
 		}
 	}
+}
+
+// early is for how long yet the next report would follow too soon on the last.
+func (f *Follower) early() time.Duration {
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	return contract.ReportSpacing(f.steps.Crowd()) - time.Since(f.sent)
 }
 
 // send reports one at a time, so that no report of an older watermark follows
@@ -119,6 +134,7 @@ func (f *Follower) report(ctx context.Context) {
 func (f *Follower) send() {
 	f.sending.Lock()
 	defer f.sending.Unlock()
+	f.sent = time.Now()
 	data, err := f.steps.Report()
 	if err == nil {
 		err = f.Bus.Publish(f.Bus.Subjects().Report(f.View.Node), data)

@@ -126,6 +126,9 @@ func (s *Steps) Report() ([]byte, error) {
 	return data, nil
 }
 
+// Crowd is how many nodes there are, as far as the newest head has told.
+func (s *Steps) Crowd() int { return int(s.View.crowd.Load()) }
+
 // Repair gives the request for the first run of numbers that is missing; false
 // if none is.
 func (s *Steps) Repair() (contract.RepairRequest, bool) {

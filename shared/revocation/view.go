@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/shared/contract"
@@ -22,6 +23,8 @@ type View struct {
 	// be told of an entry more than once. It must not block, change or keep the
 	// entries, and is set before the first message is taken in. It may be nil.
 	Applied func(entries []contract.Entry)
+
+	crowd atomic.Int64 // how many nodes there are, by the newest head
 }
 
 // NewView returns an empty view of the node.
@@ -63,6 +66,7 @@ func (v *View) TakeHead(message []byte) (Outcome, error) {
 	if h.V != contract.HeadVersion {
 		return HeadSeen, fmt.Errorf("head version %d: %w", h.V, contract.ErrNewerFormat)
 	}
+	v.crowd.Store(int64(h.Nodes))
 	return v.Progress.Head(&h, h.Nonces[v.Node]), nil
 }
 

@@ -15,9 +15,9 @@ import (
 
 // The bounds of what a Presence remembers of nodes.
 const (
-	liveFor   = time.Second // four reports missed
-	forgetAge = time.Minute
-	maxNodes  = 10_000
+	missedReports = 4 // a node that has missed so many is not live
+	forgetAge     = time.Minute
+	maxNodes      = 10_000
 )
 
 // Presence knows the gateway nodes from their reports: which are alive, how
@@ -31,7 +31,16 @@ type Presence struct {
 
 	mu      sync.Mutex
 	nodes   map[string]seenNode
-	changed chan struct{} // closed and replaced whenever a node has advanced
+	waiting map[*arrival]struct{}
+}
+
+// arrival is a number that somebody waits for on every live node. A report
+// costs a look-up for each, so that waiting does not grow with the square of
+// the nodes.
+type arrival struct {
+	epoch, number uint64
+	lacking       map[string]struct{} // live nodes that have not applied it
+	done          chan struct{}       // closed when lacking is empty
 }
 
 type seenNode struct {
@@ -47,7 +56,7 @@ func (n *seenNode) has(epoch, number uint64) bool {
 
 // NewPresence returns a Presence that knows no node.
 func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
-	return &Presence{now: now, log: log, nodes: map[string]seenNode{}, changed: make(chan struct{})}
+	return &Presence{now: now, log: log, nodes: map[string]seenNode{}, waiting: map[*arrival]struct{}{}}
 }
 
 // Take takes in a node's report, in JSON. Reports are not signed: a false one
@@ -62,26 +71,49 @@ func (p *Presence) Take(data []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	if _, known := p.nodes[r.Node]; !known && len(p.nodes) >= maxNodes {
-		maps.DeleteFunc(p.nodes, func(_ string, n seenNode) bool { return now.Sub(n.at) > liveFor })
+	before, known := p.nodes[r.Node]
+	if !known && len(p.nodes) >= maxNodes {
+		maps.DeleteFunc(p.nodes, func(_ string, n seenNode) bool { return !p.live(&n, now) })
 		if len(p.nodes) >= maxNodes {
 			return
 		}
 	}
-	before := p.nodes[r.Node].report
-	p.nodes[r.Node] = seenNode{r, now}
-	if before.Node == "" && p.arrived != nil {
+	node := seenNode{r, now}
+	p.nodes[r.Node] = node
+	if !known && p.arrived != nil {
 		p.arrived()
 	}
-	if before.Applied != r.Applied || before.Epoch != r.Epoch || before.Node == "" {
-		close(p.changed)
-		p.changed = make(chan struct{})
+	for a := range p.waiting {
+		if a.heard(&node, !known || !p.live(&before, now)) {
+			delete(p.waiting, a)
+			close(a.done)
+		}
 	}
+}
+
+// live is true for a node that has reported lately. Nodes report less often
+// when there are many.
+func (p *Presence) live(n *seenNode, now time.Time) bool {
+	return now.Sub(n.at) <= missedReports*contract.ReportPeriod(len(p.nodes))
+}
+
+// heard takes in that a node has reported, and is true if that was the last one
+// waited for. One that was not live before has to be waited for as well.
+func (a *arrival) heard(n *seenNode, arrived bool) bool {
+	if !n.has(a.epoch, a.number) {
+		if arrived {
+			a.lacking[n.report.Node] = struct{}{}
+		}
+		return false
+	}
+	delete(a.lacking, n.report.Node)
+	return len(a.lacking) == 0
 }
 
 // snapshot is what the nodes have said up to a moment.
 type snapshot struct {
-	nonces   map[string]string // the newest of each node
+	nodes    int               // how many are known
+	nonces   map[string]string // the newest of each
 	epoch    uint64            // the newest epoch of a live node
 	furthest uint64            // the highest number applied in that epoch
 }
@@ -106,6 +138,7 @@ func (p *Presence) snapshot() snapshot {
 			out.furthest = max(out.furthest, n.report.Applied)
 		}
 	}
+	out.nodes = len(p.nodes)
 	return out
 }
 
@@ -116,7 +149,7 @@ func (p *Presence) List() []contract.Report {
 	now := p.now()
 	var out []contract.Report
 	for _, n := range p.nodes {
-		if now.Sub(n.at) <= liveFor {
+		if p.live(&n, now) {
 			out = append(out, n.report)
 		}
 	}
@@ -125,35 +158,63 @@ func (p *Presence) List() []contract.Report {
 }
 
 // count gives the number of live nodes and of those that have applied the
-// number, and a channel that closes at the next change.
-func (p *Presence) count(epoch, number uint64) (nodes, applied int, changed <-chan struct{}) {
+// number.
+func (p *Presence) count(epoch, number uint64) (nodes, applied int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	live, lacking := p.lacking(epoch, number)
+	return live, live - len(lacking)
+}
+
+// lacking gives the number of live nodes, and those that have not applied the
+// number. p.mu is held.
+func (p *Presence) lacking(epoch, number uint64) (live int, lacking map[string]struct{}) {
 	now := p.now()
-	for _, n := range p.nodes {
-		if now.Sub(n.at) > liveFor {
+	lacking = map[string]struct{}{}
+	for id, n := range p.nodes {
+		if !p.live(&n, now) {
 			continue
 		}
-		nodes++
-		if n.has(epoch, number) {
-			applied++
+		live++
+		if !n.has(epoch, number) {
+			lacking[id] = struct{}{}
 		}
 	}
-	return nodes, applied, p.changed
+	return live, lacking
 }
 
 // Wait returns when every live node has applied the number, or when ctx ends,
 // with the number of live nodes and of those that have.
 func (p *Presence) Wait(ctx context.Context, epoch, number uint64) (nodes, applied int) {
 	for {
-		nodes, applied, changed := p.count(epoch, number)
-		if applied == nodes {
-			return nodes, applied
+		a, live := p.expect(epoch, number)
+		if a == nil {
+			return live, live
 		}
 		select {
 		case <-ctx.Done():
-			return nodes, applied
-		case <-changed:
+			p.forget(a)
+			return p.count(epoch, number)
+		case <-a.done: // and those that have arrived since?
 		}
 	}
+}
+
+// expect registers that somebody waits; nil if no live node lacks the number.
+func (p *Presence) expect(epoch, number uint64) (a *arrival, live int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	live, lacking := p.lacking(epoch, number)
+	if len(lacking) == 0 {
+		return nil, live
+	}
+	a = &arrival{epoch: epoch, number: number, lacking: lacking, done: make(chan struct{})}
+	p.waiting[a] = struct{}{}
+	return a, live
+}
+
+func (p *Presence) forget(a *arrival) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, a)
 }

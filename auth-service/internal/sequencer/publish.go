@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -109,30 +108,6 @@ func (s *Sequencer) landed(ctx context.Context, f flight) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return f.landed(ctx)
-}
-
-// head publishes the head, unless one went out a moment ago: then it is owed.
-func (s *Sequencer) head(ctx context.Context, current state, nonces map[string]string) error {
-	s.headOwed = s.Now().Sub(s.lastHead) < headSpacing
-	if s.headOwed {
-		return nil
-	}
-	payload, err := json.Marshal(contract.Head{
-		V: contract.HeadVersion, Sequencer: s.id, Epoch: current.Epoch, Last: current.Last, Oldest: current.Oldest, Nonces: nonces,
-	})
-	if err != nil {
-		return fmt.Errorf("encode head: %w", err)
-	}
-	message, err := s.seal(ctx, revocation.PurposeHead, payload)
-	if err != nil {
-		return err
-	}
-	if err := s.road.Publish(s.road.Subjects().Heads(), message); err != nil {
-		s.Log.Debug("head not published", "error", err) // the nodes' view age tells what follows from it
-		return nil
-	}
-	s.lastHead = s.Now()
-	return nil
 }
 
 // backlog sends again what the stream has not acknowledged for a while, and

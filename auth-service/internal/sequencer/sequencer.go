@@ -74,6 +74,7 @@ type Sequencer struct {
 	forced    atomic.Bool   // a round is wanted although an older replica is active
 	headOwed  bool          // these are the round's own
 	lastHead  time.Time
+	lastParts time.Time // when heads went out to each part of many nodes
 	lastPrune time.Time
 	lastTry   time.Time
 
@@ -179,7 +180,7 @@ func (s *Sequencer) round(ctx context.Context) error {
 	asked := s.takeWaiters()
 	defer asked.release()
 	began := s.Now()
-	nonces := s.Presence.snapshot().nonces
+	nodes := s.Presence.snapshot()
 	current, err := s.drain(ctx, asked)
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ func (s *Sequencer) round(ctx context.Context) error {
 	if err := asked.lookUp(ctx, s.log, current.Epoch); err != nil {
 		return err
 	}
-	if err := s.head(ctx, current, nonces); err != nil {
+	if err := s.head(ctx, current, nodes); err != nil {
 		return err
 	}
 	s.lastRound.Store(s.Now().UnixNano())

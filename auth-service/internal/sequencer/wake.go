@@ -38,7 +38,7 @@ func (s *Sequencer) Committed(ctx context.Context, ids []string) auth.Propagatio
 	answer, err := s.numbers(ctx, ids)
 	if err != nil {
 		s.Log.Warn("committed revocations have no numbers yet; they will with the next round", "error", err)
-		nodes, _, _ := s.Presence.count(0, 0)
+		nodes, _ := s.Presence.count(0, 0)
 		return auth.Propagation{Nodes: nodes, Elapsed: s.Now().Sub(began)}
 	}
 	nodes, applied := s.Presence.Wait(ctx, answer.Epoch, answer.Number)

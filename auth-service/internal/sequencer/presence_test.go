@@ -1,0 +1,136 @@
+package sequencer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse.internal/shared/contract"
+)
+
+// said is a report of a node that has come to the number.
+func said(p *Presence, node string, number uint64) {
+	p.Take(encoded(contract.Report{V: contract.ReportVersion, Node: node, Nonce: "n", Epoch: 1, Applied: number}))
+}
+
+// bubble runs a test on a Presence in time that passes only while all wait.
+func bubble(t *testing.T, run func(t *testing.T, p *Presence)) {
+	synctest.Test(t, func(t *testing.T) { run(t, NewPresence(time.Now, slog.New(slog.DiscardHandler))) })
+}
+
+// asked has somebody wait for a number of epoch 1, for 250 ms at most.
+type asked struct {
+	nodes, applied int
+	after          time.Duration
+	done           bool
+}
+
+func ask(p *Presence, number uint64) *asked {
+	a := &asked{}
+	began := time.Now()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), answerBound)
+		defer cancel()
+		a.nodes, a.applied = p.Wait(ctx, 1, number)
+		a.after, a.done = time.Since(began), true
+	}()
+	synctest.Wait()
+	return a
+}
+
+func TestPresence_I9_a_slow_node_holds_up_nobody_beyond_the_bound(t *testing.T) {
+	bubble(t, func(t *testing.T, p *Presence) {
+		said(p, "quick", 7)
+		said(p, "slow", 6)
+		a := ask(p, 7)
+		time.Sleep(answerBound - time.Millisecond)
+		synctest.Wait()
+		if a.done {
+			t.Fatalf("answered after %s although a node lacks the number", a.after)
+		}
+		said(p, "slow", 6) // alive, and no further
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if !a.done || a.after != answerBound || a.nodes != 2 || a.applied != 1 {
+			t.Errorf("got %+v", a)
+		}
+		if len(p.waiting) != 0 {
+			t.Error("an answered caller is still waited for")
+		}
+	})
+}
+
+func TestPresence_I9_a_silent_node_is_waited_for_only_while_it_counts_as_live(t *testing.T) {
+	bubble(t, func(t *testing.T, p *Presence) {
+		said(p, "gone", 6)
+		time.Sleep(missedReports*contract.ReportPeriod(1) + time.Millisecond)
+		said(p, "here", 7)
+		if a := ask(p, 7); !a.done || a.after != 0 || a.nodes != 1 || a.applied != 1 {
+			t.Errorf("got %+v", a)
+		}
+	})
+}
+
+func TestPresence_Wait_ends_with_the_last_node(t *testing.T) {
+	bubble(t, func(t *testing.T, p *Presence) {
+		for i := range 1000 {
+			said(p, fmt.Sprint(i), 6)
+		}
+		seven, eight := ask(p, 7), ask(p, 8)
+		time.Sleep(time.Millisecond)
+		for i := range 999 {
+			said(p, fmt.Sprint(i), 8)
+		}
+		synctest.Wait()
+		if seven.done || eight.done {
+			t.Fatal("answered before the last node had come so far")
+		}
+		said(p, "999", 7)
+		synctest.Wait()
+		if !seven.done || eight.done || seven.nodes != 1000 || seven.applied != 1000 {
+			t.Errorf("with 7 on all nodes: %+v, %+v", seven, eight)
+		}
+		said(p, "999", 8)
+		synctest.Wait()
+		if !eight.done || eight.applied != 1000 || eight.after != time.Millisecond {
+			t.Errorf("with 8 on all nodes: %+v", eight)
+		}
+	})
+}
+
+func TestPresence_Wait_includes_a_node_that_comes_meanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T, p *Presence) {
+		said(p, "first", 6)
+		a := ask(p, 7)
+		said(p, "new", 0)
+		said(p, "first", 7)
+		synctest.Wait()
+		if a.done {
+			t.Fatalf("answered without the new node: %+v", a)
+		}
+		said(p, "new", 7)
+		synctest.Wait()
+		if !a.done || a.nodes != 2 || a.applied != 2 {
+			t.Errorf("got %+v", a)
+		}
+	})
+}
+
+func TestPresence_a_node_of_many_may_report_more_rarely(t *testing.T) {
+	bubble(t, func(t *testing.T, p *Presence) {
+		for i := range 1000 {
+			said(p, fmt.Sprint(i), 1)
+		}
+		time.Sleep(1500 * time.Millisecond) // dead if there were few
+		if n := len(p.List()); n != 1000 {
+			t.Errorf("%d nodes are live", n)
+		}
+		time.Sleep(600 * time.Millisecond)
+		if n := len(p.List()); n != 0 {
+			t.Errorf("%d silent nodes are live", n)
+		}
+	})
+}

@@ -1,0 +1,48 @@
+package contract
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// How nodes and sequencers share the road when there are many nodes. The cost
+// of proofs grows with the nodes and not with their square, and a view stays
+// under a second old.
+const (
+	// OneHead is the number of nodes up to which one head serves all of them.
+	// With more, the nonces go out in heads for a part of the nodes each.
+	OneHead = 64
+	// HeadParts is the number of these parts.
+	HeadParts = 64
+
+	minReportPeriod  = 250 * time.Millisecond
+	maxReportPeriod  = 500 * time.Millisecond
+	crowd            = 500 // nodes, from which on they report less often
+	maxReportSpacing = 100 * time.Millisecond
+)
+
+// HeadPart is the part of the nodes to which one belongs.
+func HeadPart(node string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(node)) // never fails
+	return int(h.Sum32() % HeadParts)
+}
+
+// HeadsOf carries the heads for one part of the nodes, when there are many.
+func (s Subjects) HeadsOf(part int) string { return s.Heads() + "." + strconv.Itoa(part) }
+
+// ReportPeriod is how often each of so many nodes reports: every 250 ms, and
+// more rarely from 500 nodes on. The period never exceeds 500 ms, so that with
+// another 250 ms until the next head a view stays under the soft limit.
+func ReportPeriod(nodes int) time.Duration {
+	return min(max(minReportPeriod, minReportPeriod*time.Duration(nodes)/crowd), maxReportPeriod)
+}
+
+// ReportSpacing is how long at least a node waits after a report before it
+// says that its watermark has advanced again: all of them together then send
+// about 10,000 such reports a second at most, up to 1,000 nodes. A few nodes
+// need not wait.
+func ReportSpacing(nodes int) time.Duration {
+	return min(max(0, time.Duration(nodes-16)*100*time.Microsecond), maxReportSpacing)
+}
