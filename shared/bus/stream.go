@@ -114,6 +114,51 @@ func (b *Bus) LastInStream(ctx context.Context, stream, subject string) ([]byte,
 	return msg.Data, true, nil
 }
 
+// Extent is how far a stream reaches, in the broker's sequence numbers. What
+// the stream has lost shows in two of them.
+type Extent struct {
+	Created     time.Time // another one made again under the same name differs
+	First, Last uint64    // First is Last+1 in an empty stream
+	FirstTime   time.Time // when First was stored; the time of Asked in an empty stream
+	LastTime    time.Time // when Last was stored
+	Deleted     int       // messages missing between First and Last
+	Asked       time.Time // when the broker was asked; all times are by its clock
+}
+
+// StreamExtent gives the extent of a stream. A stream that does not exist is an
+// error of kind fault.NotFound.
+func (b *Bus) StreamExtent(ctx context.Context, stream string) (Extent, error) {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	attempted := "read the extent of stream " + stream
+	if !b.connected.Load() {
+		return Extent{}, b.failure(attempted, nats.ErrDisconnected)
+	}
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return Extent{}, b.failure(attempted, err)
+	}
+	info := s.CachedInfo()
+	e := Extent{
+		Created: info.Created, First: info.State.FirstSeq, Last: info.State.LastSeq,
+		FirstTime: info.State.FirstTime, LastTime: info.State.LastTime, Deleted: info.State.NumDeleted, Asked: info.TimeStamp,
+	}
+	if info.State.Msgs == 0 {
+		e.First, e.FirstTime = e.Last+1, e.Asked
+	}
+	return e, nil
+}
+
+// LostSince is true if the stream lacks messages that it had, or took, when its
+// extent was before, other than those that have come to the age at which the
+// stream lets them go. What was lost at the end does not show if as much or more
+// has been added since.
+func (e *Extent) LostSince(before *Extent, age time.Duration) bool {
+	return !e.Created.Equal(before.Created) || e.Last < before.Last || e.Deleted > before.Deleted ||
+		e.Last == before.Last && !e.LastTime.Equal(before.LastTime) && e.First <= e.Last ||
+		e.First > before.First && e.Asked.Sub(before.FirstTime) < age
+}
+
 // DeleteStream deletes a stream and its messages. One that does not exist is
 // no error. The bus no longer makes it again.
 func (b *Bus) DeleteStream(ctx context.Context, name string) error {

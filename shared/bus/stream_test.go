@@ -247,3 +247,71 @@ func TestReplay_endsWhenTheRestIsDeletedUnderWay(t *testing.T) {
 		}
 	})
 }
+
+func TestStreamExtent_shows_what_a_stream_has_lost(t *testing.T) {
+	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
+		b := connect(t, url, prefix)
+		ctx := context.Background()
+		if _, err := b.StreamExtent(ctx, b.Subjects().AccountStream()); !fault.Is(err, fault.NotFound) {
+			t.Errorf("of no stream: %v", err)
+		}
+		stream := accounts(t, b)
+		look := func() bus.Extent {
+			e, err := b.StreamExtent(ctx, stream.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		empty := look()
+		store(t, b, "1", "2", "3")
+		three := look()
+		if three.First != 1 || three.Last != 3 || three.LostSince(&empty, stream.MaxAge) || three.LostSince(&three, stream.MaxAge) {
+			t.Errorf("%+v has lost something of %+v", three, empty)
+		}
+		if err := b.PurgeStream(ctx, stream.Name); err != nil {
+			t.Fatal(err)
+		}
+		purged := look()
+		if !purged.LostSince(&three, stream.MaxAge) || purged.LostSince(&purged, stream.MaxAge) {
+			t.Errorf("%+v after %+v", purged, three)
+		}
+		store(t, b, "4")
+		four := look()
+		if !four.LostSince(&three, stream.MaxAge) || !four.LostSince(&empty, stream.MaxAge) || four.LostSince(&purged, stream.MaxAge) {
+			t.Errorf("%+v after %+v", four, purged)
+		}
+		if err := b.DeleteStream(ctx, stream.Name); err != nil {
+			t.Fatal(err)
+		}
+		accounts(t, b)
+		store(t, b, "5", "6", "7", "8", "9")
+		if again := look(); !again.LostSince(&four, stream.MaxAge) || !again.LostSince(&three, stream.MaxAge) {
+			t.Errorf("%+v after %+v", again, four)
+		}
+	})
+}
+
+func TestExtent_what_has_come_to_its_age_is_not_lost(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	before := bus.Extent{First: 5, Last: 9, FirstTime: now, LastTime: now.Add(time.Minute), Asked: now.Add(time.Minute)}
+	for name, c := range map[string]struct {
+		change func(e *bus.Extent)
+		lost   bool
+	}{
+		"nothing happened":               {func(*bus.Extent) {}, false},
+		"more came":                      {func(e *bus.Extent) { e.Last, e.LastTime = 12, now.Add(2*time.Minute) }, false},
+		"the oldest went":                {func(e *bus.Extent) { e.First, e.Asked = 6, now.Add(time.Hour) }, false},
+		"the oldest went too early":      {func(e *bus.Extent) { e.First, e.Asked = 6, now.Add(time.Hour-1) }, true},
+		"the newest is gone":             {func(e *bus.Extent) { e.Last = 8 }, true},
+		"another is in its place":        {func(e *bus.Extent) { e.LastTime = now.Add(2 * time.Minute) }, true},
+		"one in between is gone":         {func(e *bus.Extent) { e.Last, e.Deleted = 12, 1 }, true},
+		"it is another one of that name": {func(e *bus.Extent) { e.Created = now }, true},
+	} {
+		after := before
+		c.change(&after)
+		if got := after.LostSince(&before, time.Hour); got != c.lost {
+			t.Errorf("%s: lost is %v", name, got)
+		}
+	}
+}

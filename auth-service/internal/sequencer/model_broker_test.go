@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/contract"
@@ -17,6 +18,7 @@ type broker struct {
 	stream [][]byte
 	seen   map[string]bool // message ids
 	copy   [][]byte        // an old copy of the stream's directory
+	losses int             // of all or some of the stream
 }
 
 var (
@@ -78,6 +80,15 @@ func (b *broker) EnsureStream(context.Context, bus.Stream) error {
 	return nil
 }
 
+// StreamExtent tells of each loss as if the stream were a new one: how a loss
+// shows otherwise is the bus's own.
+func (b *broker) StreamExtent(context.Context, string) (bus.Extent, error) {
+	if b.w.pause() != granted {
+		return bus.Extent{}, errRoad
+	}
+	return bus.Extent{Created: time.Unix(int64(b.losses), 0), First: 1, Last: uint64(len(b.stream))}, nil
+}
+
 // LastInStream gives the newest batch.
 func (b *broker) LastInStream(context.Context, string, string) ([]byte, bool, error) {
 	if b.w.pause() != granted {
@@ -92,6 +103,7 @@ func (b *broker) LastInStream(context.Context, string, string) ([]byte, bool, er
 // purge empties the stream, or forks it back to its old copy.
 func (b *broker) purge(toCopy bool) {
 	b.stream, b.seen = nil, map[string]bool{}
+	b.losses++
 	if toCopy {
 		b.stream = slices.Clone(b.copy)
 	}
@@ -100,6 +112,7 @@ func (b *broker) purge(toCopy bool) {
 // lose forgets one message that was acknowledged.
 func (b *broker) lose(i int) {
 	if len(b.stream) > 0 {
+		b.losses++
 		b.stream = slices.Delete(b.stream, i%len(b.stream), i%len(b.stream)+1)
 	}
 }

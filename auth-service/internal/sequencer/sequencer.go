@@ -29,7 +29,7 @@ const (
 	storeTimeout = 2 * time.Second
 	retryPeriod  = time.Second // between attempts to get a backlog into the stream
 	prunePeriod  = 10 * time.Second
-	checkPeriod  = 2 * time.Second // between comparisons with what the stream and the nodes hold
+	checkPeriod  = time.Second // between comparisons with what the stream and the nodes hold
 	maxFlights   = 1024
 )
 
@@ -70,6 +70,7 @@ type Sequencer struct {
 	rival     atomic.Int64  // Unix nanoseconds when an older replica's head was last heard
 	lastRound atomic.Int64  // Unix nanoseconds of the last whole round, of this or an older replica
 	flights   chan flight   // batches on their way into the stream
+	extent    bus.Extent    // of the stream, as keepStream last saw it
 	doubt     chan struct{} // the database may have lost what others hold
 	forced    atomic.Bool   // a round is wanted although an older replica is active
 	headOwed  bool          // these are the round's own

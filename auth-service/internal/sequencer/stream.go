@@ -14,7 +14,12 @@ import (
 // may live, with the margins that entries have.
 const streamAge = 2 * time.Hour
 
-// keepStream makes sure every two seconds that the stream exists, that it has
+// streamRepeats is how long the stream drops a batch as a repetition. It must be
+// less than retryPeriod: what is published again after a loss is no repetition,
+// though it may be the same batch. One that is kept twice harms nobody.
+const streamRepeats = retryPeriod / 2
+
+// keepStream makes sure every checkPeriod that the stream exists, that it has
 // what it acknowledged, and that neither it nor a node is ahead of the
 // database.
 func (s *Sequencer) keepStream(ctx context.Context) {
@@ -51,7 +56,7 @@ func (s *Sequencer) inspect(ctx context.Context) error {
 	defer cancel()
 	subjects := s.road.Subjects()
 	err := s.road.EnsureStream(ctx, bus.Stream{
-		Name: subjects.RevocationStream(), Subjects: []string{subjects.Batches()}, MaxAge: streamAge,
+		Name: subjects.RevocationStream(), Subjects: []string{subjects.Batches()}, MaxAge: streamAge, Duplicates: streamRepeats,
 	})
 	if err != nil {
 		return fmt.Errorf("ensure the revocation stream: %w", err)
@@ -62,6 +67,10 @@ func (s *Sequencer) inspect(ctx context.Context) error {
 	before, err := s.log.look(ctx)
 	if err != nil {
 		return err
+	}
+	extent, err := s.road.StreamExtent(ctx, subjects.RevocationStream())
+	if err != nil {
+		return fmt.Errorf("read the extent of the revocation stream: %w", err)
 	}
 	epoch, last, err := s.streamEnd(ctx)
 	if err != nil {
@@ -75,15 +84,34 @@ func (s *Sequencer) inspect(ctx context.Context) error {
 	if ahead(after, epoch, last) || ahead(after, nodes.epoch, nodes.furthest) && nodes.epoch <= after.Epoch+2*epochStep {
 		return s.newEpoch(ctx, max(epoch, nodes.epoch))
 	}
-	if before.Epoch == after.Epoch && (epoch < before.Epoch && before.Published >= before.Oldest || epoch == before.Epoch && last < before.Published) {
-		s.Log.Warn("the revocation stream has lost messages; publishing again", "acknowledged", before.Published, "found", last)
-		if epoch < before.Epoch {
-			last = 0
-		}
-		defer s.poke()
-		return s.log.rewind(ctx, before.Epoch, last)
+	if before.Epoch != after.Epoch {
+		return nil // the next look compares like with like
 	}
+	if kept := s.kept(&extent, before, epoch, last); kept < before.Published {
+		s.Log.Warn("the revocation stream has lost messages; publishing again", "acknowledged", before.Published, "kept", kept)
+		defer s.poke()
+		if err := s.log.rewind(ctx, before.Epoch, kept); err != nil {
+			return err
+		}
+	}
+	s.extent = extent
 	return nil
+}
+
+// kept gives the number up to which the stream, which ends with the number last
+// of an epoch, is taken to have what it has acknowledged. Its end alone does not
+// tell: a revocation that came after a loss hides what is missing before it. So
+// a stream that has lost anything since the last look gets everything again.
+func (s *Sequencer) kept(extent *bus.Extent, before state, epoch, last uint64) uint64 {
+	switch {
+	case s.extent != (bus.Extent{}) && extent.LostSince(&s.extent, streamAge/2):
+		return before.Oldest - 1
+	case epoch < before.Epoch && before.Published >= before.Oldest:
+		return 0
+	case epoch == before.Epoch:
+		return last
+	}
+	return before.Published
 }
 
 // ahead is true if somebody holds a number which the database does not.
