@@ -23,9 +23,9 @@ import (
 
 // The proxies. Those that check tokens know those of one algorithm.
 const (
-	gatewayRS  = "gateway"        // tokens of RS256
-	gatewayES  = "gateway es256"  // tokens of ES256
-	gatewayBig = "gateway 10,000" // of ES256, with 10,000 routes
+	gatewayRS  = "gateway"            // tokens of RS256
+	gatewayES  = "gateway es256"      // tokens of ES256
+	gatewayBig = "gateway 10k routes" // of ES256
 	reverse    = "reverseproxy"
 	nginx      = "nginx"
 	nginxAuth  = "nginx auth_request" // of RS256
@@ -53,6 +53,7 @@ type bench struct {
 	rs, es   *signer
 	running  []*process
 	proxies  map[string]*proxy
+	many     map[string][]string // tokens that a proxy has seen
 }
 
 // Options say what is measured.
@@ -76,7 +77,7 @@ func Run(ctx context.Context, self string, o Options) (err error) {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	b := &bench{folder: folder, self: self, out: o.Out, proxies: map[string]*proxy{}}
+	b := &bench{folder: folder, self: self, out: o.Out, proxies: map[string]*proxy{}, many: map[string][]string{}}
 	if b.log, err = os.Create(filepath.Join(folder, "log")); err != nil {
 		return fmt.Errorf("make a log: %w", err)
 	}

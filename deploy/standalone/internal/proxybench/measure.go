@@ -25,19 +25,23 @@ type results map[string]map[string]figures
 func (b *bench) measureAll(ctx context.Context, chosen []scenario, o Options) error {
 	all := results{}
 	for _, s := range chosen {
+		rounds := o.Rounds
+		if s.idle {
+			rounds = 1 // what was used once is used again
+		}
 		s.entries = slices.DeleteFunc(s.entries, func(e entry) bool { return b.proxies[e.proxy] == nil })
-		rounds := map[string][]figures{}
-		for range o.Rounds {
+		shown := map[string][]figures{}
+		for range rounds {
 			for _, e := range s.entries {
 				f, err := b.phase(ctx, s, e, time.Duration(o.Seconds*float64(time.Second)))
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, e.label, err)
 				}
-				rounds[e.label] = append(rounds[e.label], f)
+				shown[e.label] = append(shown[e.label], f)
 			}
 		}
 		all[s.name] = map[string]figures{}
-		for label, each := range rounds {
+		for label, each := range shown {
 			all[s.name][label] = medians(each)
 		}
 		printScenario(b.out, s, all[s.name])
@@ -78,11 +82,30 @@ func (b *bench) tokensFor(s scenario, e entry, p *proxy, length time.Duration) (
 		text, err := p.signer.sign()
 		return always(text), err
 	case kind == many:
-		texts, err := p.signer.signMany(manyTokens)
-		return inTurn(texts, false), err
+		return b.seenTokens(p)
 	}
 	texts, err := p.signer.signMany(int(freshTokens * (warmUp + length).Seconds()))
 	return inTurn(texts, true), err
+}
+
+// seenTokens gives many tokens in turn, each of which the proxy has seen before:
+// what is measured is how it remembers them.
+func (b *bench) seenTokens(p *proxy) (func() (string, bool), error) {
+	if b.many[p.name] == nil {
+		texts, err := p.signer.signMany(manyTokens)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		var n counts
+		load{path: "/api/small", connections: 64, token: inTurn(texts, true)}.drive(ctx, p.address, &n)
+		if got := n.answered.Load(); got < manyTokens {
+			return nil, fmt.Errorf("%d of %d tokens were answered with 200: %v", got, manyTokens, n.why.Load())
+		}
+		b.many[p.name] = texts
+	}
+	return inTurn(b.many[p.name], false), nil
 }
 
 // underLoad measures a proxy until ctx ends or the tokens have run out.

@@ -62,6 +62,7 @@ func scenarios() []scenario {
 	big.connections, upload.connections = 16, 16
 	public := entry{proxy: gatewayRS, label: "gateway, public route", public: true}
 	return []scenario{
+		{name: "memory", what: "1,000 idle connections, before anything else has used memory", load: load{path: "small", connections: 1000}, idle: true, entries: plainly(gatewayRS, reverse, nginx, haproxy)},
 		{name: "small", what: "100-byte answers, 64 connections kept alive, one hot token", load: small, entries: append(plainly(everyProxy...), public)},
 		{name: "thousand", what: "the same with 1,000 connections", load: thousand, entries: plainly(gatewayRS, reverse, nginx, haproxyRS)},
 		{name: "new", what: "the same with a new connection for each request", load: new, entries: plainly(gatewayRS, reverse, nginx, haproxyRS)},
@@ -74,7 +75,6 @@ func scenarios() []scenario {
 		}},
 		{name: "unseen", what: "every request with a token of ES256 that was never seen before", load: small, tokens: fresh, entries: plainly(gatewayES, haproxyES)},
 		{name: "routes", what: "10,000 routes and 10", load: small, entries: plainly(gatewayES, gatewayBig)},
-		{name: "memory", what: "1,000 idle connections", load: load{path: "small", connections: 1000}, idle: true, entries: plainly(gatewayRS, reverse, nginx, haproxy)},
 	}
 }
 
