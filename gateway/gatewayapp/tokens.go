@@ -12,8 +12,9 @@ import (
 	"gatehouse.internal/shared/token"
 )
 
-// verifiedTokens bounds the cache of checked signatures.
-const verifiedTokens = 100_000
+// verifiedTokens bounds the cache of checked signatures. The cache forgets by
+// halves, so this keeps 100,000 tokens that come in turn.
+const verifiedTokens = 200_000
 
 // tokens judges access tokens and counts.
 type tokens struct {
