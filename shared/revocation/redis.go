@@ -3,7 +3,6 @@ package revocation
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -80,27 +79,26 @@ const (
 
 // Redis is the second opinion. It never takes longer than 50 ms, asks at most
 // 256 questions at once, and rests after a failure, so that a hung Redis does
-// not hold up requests.
+// not hold up requests. Questions that come while others are on their way share
+// a round trip.
 type Redis struct {
-	client  redis.UniversalClient
-	keys    RedisKeys
-	signers EventKeys
-	now     func() time.Time
-	slots   chan struct{}
-	rest    atomic.Int64 // Unix nanoseconds until which Redis is left alone
-	proof   atomic.Pointer[openedProof]
-}
-
-// openedProof remembers a proof whose signature held, so that the same bytes
-// are not verified again.
-type openedProof struct {
-	sealed string
-	proof  RedisProof
+	client   redis.UniversalClient
+	keys     RedisKeys
+	signers  EventKeys
+	now      func() time.Time
+	patience time.Duration // askTimeout, but in benchmarks
+	slots    chan struct{}
+	line     line
+	rest     atomic.Int64 // Unix nanoseconds until which Redis is left alone
+	proof    atomic.Pointer[openedProof]
 }
 
 // NewRedis returns a second opinion. The client stays the caller's to close.
 func NewRedis(client redis.UniversalClient, prefix string, signers EventKeys, now func() time.Time) *Redis {
-	return &Redis{client: client, keys: RedisKeys{prefix}, signers: signers, now: now, slots: make(chan struct{}, maxAtOnce)}
+	return &Redis{
+		client: client, keys: RedisKeys{prefix}, signers: signers, now: now, patience: askTimeout,
+		slots: make(chan struct{}, maxAtOnce), line: line{free: maxTrips},
+	}
 }
 
 var (
@@ -112,7 +110,7 @@ var (
 // clock. Absence of a revocation counts only beside a proof, read in the same
 // transaction, that covers what has been written: an emptied Redis is an error.
 func (r *Redis) Ask(ctx context.Context, c *contract.Claims, epoch uint64) (Opinion, error) {
-	if r.now().UnixNano() < r.rest.Load() {
+	if r.resting() {
 		return Opinion{}, errResting
 	}
 	select {
@@ -122,13 +120,8 @@ func (r *Redis) Ask(ctx context.Context, c *contract.Claims, epoch uint64) (Opin
 		return Opinion{}, errBusy
 	}
 	asked := r.now()
-	question, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	answer, err := r.query(question, c)
+	answer, err := r.share(ctx, c)
 	if err != nil {
-		if ctx.Err() == nil { // not the caller's own haste
-			r.rest.Store(r.now().Add(askRest).UnixNano())
-		}
 		return Opinion{}, fmt.Errorf("ask redis for a second opinion: %w", err)
 	}
 	if answer.verdict == Revoked {
@@ -143,31 +136,41 @@ func (r *Redis) Ask(ctx context.Context, c *contract.Claims, epoch uint64) (Opin
 
 // redisAnswer is what one transaction has read.
 type redisAnswer struct {
-	at          time.Time
+	asked       time.Time // by this process's clock, before it was sent
+	at          time.Time // by Redis's
 	epoch, last string
 	proof       string
 	verdict     Verdict
 }
 
-func (r *Redis) query(ctx context.Context, c *contract.Claims) (redisAnswer, error) {
+// query asks about some tokens in one transaction, and gives an answer for each.
+func (r *Redis) query(ctx context.Context, tokens []*contract.Claims) ([]redisAnswer, error) {
+	common := redisAnswer{asked: r.now()}
 	pipe := r.client.TxPipeline()
 	clock := pipe.Time(ctx)
 	head := pipe.HMGet(ctx, r.keys.Head(), "epoch", "last")
 	proof := pipe.Get(ctx, r.keys.Proof())
-	dead := pipe.Exists(ctx, r.keys.ID(c.Refs.Token), r.keys.ID(c.Refs.Session), r.keys.Key(c.KeyID))
-	user := pipe.HMGet(ctx, r.keys.User(c.Refs.User), "r", "s")
+	dead, users := make([]*redis.IntCmd, len(tokens)), make([]*redis.SliceCmd, len(tokens))
+	for i, c := range tokens {
+		dead[i] = pipe.Exists(ctx, r.keys.ID(c.Refs.Token), r.keys.ID(c.Refs.Session), r.keys.Key(c.KeyID))
+		users[i] = pipe.HMGet(ctx, r.keys.User(c.Refs.User), "r", "s")
+	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return redisAnswer{}, err
+		return nil, err
 	}
-	answer := redisAnswer{at: clock.Val(), proof: proof.Val()}
-	answer.epoch, _ = text(head.Val(), 0)
-	answer.last, _ = text(head.Val(), 1)
-	f := floor{revoked: version(user.Val(), 0), stale: version(user.Val(), 1)}
-	answer.verdict = f.verdict(c.Version)
-	if dead.Val() > 0 {
-		answer.verdict = Revoked
+	common.at, common.proof = clock.Val(), proof.Val()
+	common.epoch, _ = text(head.Val(), 0)
+	common.last, _ = text(head.Val(), 1)
+	answers := make([]redisAnswer, len(tokens))
+	for i, c := range tokens {
+		answers[i] = common
+		f := floor{revoked: version(users[i].Val(), 0), stale: version(users[i].Val(), 1)}
+		answers[i].verdict = f.verdict(c.Version)
+		if dead[i].Val() > 0 {
+			answers[i].verdict = Revoked
+		}
 	}
-	return answer, nil
+	return answers, nil
 }
 
 func text(values []any, i int) (string, bool) {
@@ -190,43 +193,4 @@ func version(values []any, i int) uint32 {
 		return ^uint32(0)
 	}
 	return uint32(n)
-}
-
-// age is how old Redis's knowledge is, by Redis's clock.
-func (r *Redis) age(a redisAnswer, epoch uint64) (time.Duration, error) {
-	if a.proof == "" || a.epoch == "" {
-		return 0, errors.New("redis has no proof of how complete it is")
-	}
-	proof, err := r.opened(a.proof)
-	if err != nil {
-		return 0, err
-	}
-	last, err := strconv.ParseUint(a.last, 10, 64)
-	if err != nil || a.epoch != strconv.FormatUint(proof.Epoch, 10) || last < proof.Last {
-		return 0, fmt.Errorf("redis proves number %d of epoch %d but holds %.20q of %.20q", proof.Last, proof.Epoch, a.last, a.epoch)
-	}
-	if proof.Epoch < epoch {
-		return 0, fmt.Errorf("redis holds epoch %d, the newest is %d", proof.Epoch, epoch)
-	}
-	age := a.at.Sub(time.UnixMicro(proof.At))
-	if age < 0 {
-		return 0, errors.New("the clock of redis went back")
-	}
-	return age, nil
-}
-
-func (r *Redis) opened(sealed string) (RedisProof, error) {
-	if last := r.proof.Load(); last != nil && last.sealed == sealed {
-		return last.proof, nil
-	}
-	payload, err := Open(PurposeProof, r.signers, []byte(sealed))
-	if err != nil {
-		return RedisProof{}, err
-	}
-	var proof RedisProof
-	if err := json.Unmarshal(payload, &proof); err != nil || proof.V != proofFormat {
-		return RedisProof{}, fmt.Errorf("decode redis proof of version %d: %w", proof.V, errors.Join(err, contract.ErrNewerFormat))
-	}
-	r.proof.Store(&openedProof{sealed, proof})
-	return proof, nil
 }
