@@ -122,12 +122,14 @@ type Extent struct {
 	FirstTime   time.Time // when First was stored; the time of Asked in an empty stream
 	LastTime    time.Time // when Last was stored
 	Deleted     int       // messages missing between First and Last
+	Forked      bool      // in the place of the last message of an earlier extent is another one
 	Asked       time.Time // when the broker was asked; all times are by its clock
 }
 
-// StreamExtent gives the extent of a stream. A stream that does not exist is an
+// StreamExtent gives the extent of a stream, and whether it has forked since it
+// had an earlier extent, if that is not zero. A stream that does not exist is an
 // error of kind fault.NotFound.
-func (b *Bus) StreamExtent(ctx context.Context, stream string) (Extent, error) {
+func (b *Bus) StreamExtent(ctx context.Context, stream string, before Extent) (Extent, error) {
 	ctx, cancel := withCallTimeout(ctx)
 	defer cancel()
 	attempted := "read the extent of stream " + stream
@@ -146,16 +148,21 @@ func (b *Bus) StreamExtent(ctx context.Context, stream string) (Extent, error) {
 	if info.State.Msgs == 0 {
 		e.First, e.FirstTime = e.Last+1, e.Asked
 	}
+	if before.First <= before.Last && e.First <= before.Last && before.Last <= e.Last {
+		msg, err := s.GetMsg(ctx, before.Last)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return Extent{}, b.failure(attempted, err)
+		}
+		e.Forked = err == nil && !msg.Time.Equal(before.LastTime)
+	}
 	return e, nil
 }
 
-// LostSince is true if the stream lacks messages that it had, or took, when its
-// extent was before, other than those that have come to the age at which the
-// stream lets them go. What was lost at the end does not show if as much or more
-// has been added since.
+// LostSince is true if the stream lacks messages that it had when its extent was
+// before, other than those that have come to the age at which the stream lets
+// them go. The extent must have been asked for with that one.
 func (e *Extent) LostSince(before *Extent, age time.Duration) bool {
-	return !e.Created.Equal(before.Created) || e.Last < before.Last || e.Deleted > before.Deleted ||
-		e.Last == before.Last && !e.LastTime.Equal(before.LastTime) && e.First <= e.Last ||
+	return !e.Created.Equal(before.Created) || e.Last < before.Last || e.Deleted > before.Deleted || e.Forked ||
 		e.First > before.First && e.Asked.Sub(before.FirstTime) < age
 }
 

@@ -252,41 +252,50 @@ func TestStreamExtent_shows_what_a_stream_has_lost(t *testing.T) {
 	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
 		b := connect(t, url, prefix)
 		ctx := context.Background()
-		if _, err := b.StreamExtent(ctx, b.Subjects().AccountStream()); !fault.Is(err, fault.NotFound) {
+		if _, err := b.StreamExtent(ctx, b.Subjects().AccountStream(), bus.Extent{}); !fault.Is(err, fault.NotFound) {
 			t.Errorf("of no stream: %v", err)
 		}
 		stream := accounts(t, b)
-		look := func() bus.Extent {
-			e, err := b.StreamExtent(ctx, stream.Name)
+		look := func(before bus.Extent) bus.Extent {
+			e, err := b.StreamExtent(ctx, stream.Name, before)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return e
 		}
-		empty := look()
+		empty := look(bus.Extent{})
 		store(t, b, "1", "2", "3")
-		three := look()
+		three := look(empty)
 		if three.First != 1 || three.Last != 3 || three.LostSince(&empty, stream.MaxAge) || three.LostSince(&three, stream.MaxAge) {
 			t.Errorf("%+v has lost something of %+v", three, empty)
 		}
 		if err := b.PurgeStream(ctx, stream.Name); err != nil {
 			t.Fatal(err)
 		}
-		purged := look()
+		purged := look(three)
 		if !purged.LostSince(&three, stream.MaxAge) || purged.LostSince(&purged, stream.MaxAge) {
 			t.Errorf("%+v after %+v", purged, three)
 		}
 		store(t, b, "4")
-		four := look()
+		four := look(purged)
 		if !four.LostSince(&three, stream.MaxAge) || !four.LostSince(&empty, stream.MaxAge) || four.LostSince(&purged, stream.MaxAge) {
 			t.Errorf("%+v after %+v", four, purged)
+		}
+		store(t, b, "and one more")
+		if more := look(four); more.Forked {
+			t.Errorf("%+v has forked from %+v", more, four)
+		}
+		other := four
+		other.LastTime = other.LastTime.Add(-time.Second) // as if another message had been there
+		if forked := look(other); !forked.Forked {
+			t.Errorf("%+v has not forked from %+v", forked, other)
 		}
 		if err := b.DeleteStream(ctx, stream.Name); err != nil {
 			t.Fatal(err)
 		}
 		accounts(t, b)
 		store(t, b, "5", "6", "7", "8", "9")
-		if again := look(); !again.LostSince(&four, stream.MaxAge) || !again.LostSince(&three, stream.MaxAge) {
+		if again := look(four); !again.LostSince(&four, stream.MaxAge) || !again.LostSince(&three, stream.MaxAge) {
 			t.Errorf("%+v after %+v", again, four)
 		}
 	})
@@ -304,7 +313,7 @@ func TestExtent_what_has_come_to_its_age_is_not_lost(t *testing.T) {
 		"the oldest went":                {func(e *bus.Extent) { e.First, e.Asked = 6, now.Add(time.Hour) }, false},
 		"the oldest went too early":      {func(e *bus.Extent) { e.First, e.Asked = 6, now.Add(time.Hour-1) }, true},
 		"the newest is gone":             {func(e *bus.Extent) { e.Last = 8 }, true},
-		"another is in its place":        {func(e *bus.Extent) { e.LastTime = now.Add(2 * time.Minute) }, true},
+		"another is in its place":        {func(e *bus.Extent) { e.Forked = true }, true},
 		"one in between is gone":         {func(e *bus.Extent) { e.Last, e.Deleted = 12, 1 }, true},
 		"it is another one of that name": {func(e *bus.Extent) { e.Created = now }, true},
 	} {

@@ -82,7 +82,7 @@ func (b *broker) EnsureStream(context.Context, bus.Stream) error {
 
 // StreamExtent tells of each loss as if the stream were a new one: how a loss
 // shows otherwise is the bus's own.
-func (b *broker) StreamExtent(context.Context, string) (bus.Extent, error) {
+func (b *broker) StreamExtent(context.Context, string, bus.Extent) (bus.Extent, error) {
 	if b.w.pause() != granted {
 		return bus.Extent{}, errRoad
 	}

@@ -45,8 +45,9 @@ type road interface {
 	StoreAsync(subject, msgID string, data []byte) (acknowledged func(ctx context.Context) error, err error)
 	// EnsureStream makes the stream if it is not there.
 	EnsureStream(ctx context.Context, s bus.Stream) error
-	// StreamExtent tells how far the stream reaches.
-	StreamExtent(ctx context.Context, stream string) (bus.Extent, error)
+	// StreamExtent tells how far the stream reaches, and whether it has forked
+	// since it had an earlier extent.
+	StreamExtent(ctx context.Context, stream string, before bus.Extent) (bus.Extent, error)
 	// LastInStream gives the stream's newest message on a subject.
 	LastInStream(ctx context.Context, stream, subject string) ([]byte, bool, error)
 }

@@ -68,7 +68,7 @@ func (s *Sequencer) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	extent, err := s.road.StreamExtent(ctx, subjects.RevocationStream())
+	extent, err := s.road.StreamExtent(ctx, subjects.RevocationStream(), s.extent)
 	if err != nil {
 		return fmt.Errorf("read the extent of the revocation stream: %w", err)
 	}

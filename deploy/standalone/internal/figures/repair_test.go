@@ -73,7 +73,7 @@ func benchmarkHealing(b *testing.B, l loss) {
 		}
 		w.fillUp(b, o)
 		w.everywhere(b, o, w.revoke(b, sessions[0]))
-		var views, holding []time.Duration
+		var views, broker, holding []time.Duration
 		var seen probes
 		for i := range repairs {
 			w.rest(b)
@@ -94,12 +94,20 @@ func benchmarkHealing(b *testing.B, l loss) {
 				return ok
 			})
 			views = append(views, at.Sub(began))
+			w.until(b, "the stream can be read", func() bool {
+				_, err := operator.StreamExtent(b.Context(), operator.Subjects().RevocationStream(), bus.Extent{})
+				return err == nil
+			})
+			broker = append(broker, time.Since(began))
 			w.awaitHolding(b, operator, l, sessions[:2+i], r)
 			holding = append(holding, time.Since(began))
 			seen.add(p.judge(o, r))
 		}
 		operator.Close()
 		reportSeconds(b, "views", views)
+		if l.before != nil {
+			reportSeconds(b, "broker", broker)
+		}
 		reportSeconds(b, "store", holding)
 		b.ReportMetric(float64(seen.forbidden), "forbidden")
 		b.ReportMetric(float64(seen.refused), "refused")

@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func benchmarkHandover(b *testing.B, away, back func(*cluster.Process) error) {
 				r := w.revoke(b, sessionOf(b, token))
 				silent = append(silent, w.everywhere(b, o, r).Sub(began))
 			} else {
-				l := w.logOut(b, o, token)
+				l := w.logOut(b, o, w.URLs[i/2%len(w.URLs)], token)
 				answered, applied, repeats = append(answered, l.answered), append(applied, l.applied), repeats+l.repeats
 			}
 			if n := w.accepted(b, token); n != 0 {
@@ -89,9 +90,13 @@ type loggedOut struct {
 	repeats           int
 }
 
-// logOut logs out, and repeats that until it is answered as done, as a client
-// should. Nothing else may revoke meanwhile.
-func (w *clients) logOut(tb testing.TB, o *observer, token string) loggedOut {
+// patience is how long a client waits for the answer to a logout before it
+// tries again.
+const patience = 2 * time.Second
+
+// logOut logs out at a gateway, and repeats that until it is answered as done,
+// as a client should. Nothing else may revoke meanwhile.
+func (w *clients) logOut(tb testing.TB, o *observer, at, token string) loggedOut {
 	tb.Helper()
 	before, err := w.Truth(tb.Context())
 	if err != nil {
@@ -100,7 +105,9 @@ func (w *clients) logOut(tb testing.TB, o *observer, token string) loggedOut {
 	var out loggedOut
 	began := time.Now()
 	w.until(tb, "the logout is answered as done", func() bool {
-		status, _ := w.call(tb.Context(), request{method: "POST", url: w.URLs[0] + "/auth/logout", token: token}, nil)
+		ctx, cancel := context.WithTimeout(tb.Context(), patience)
+		defer cancel()
+		status, _ := w.call(ctx, request{method: "POST", url: at + "/auth/logout", token: token}, nil)
 		if status == http.StatusNoContent || status == http.StatusUnauthorized && out.repeats > 0 {
 			return true
 		}
