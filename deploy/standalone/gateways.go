@@ -24,11 +24,16 @@ func (s *system) openGateways(ctx context.Context) error {
 	if s.options.routes != "" {
 		files = append(files, s.options.routes)
 	}
+	assertionKey, err := newAssertionKey()
+	if err != nil {
+		return err
+	}
 	for i, addr := range s.addrs {
 		app, err := gatewayapp.New(ctx, gatewayapp.Config{
 			Addr: addr, OpsAddr: opsAddrs[i], NodeID: fmt.Sprintf("gateway-%d", i+1),
 			Routes: files, AuthURL: []string{"http://" + s.auth.Addr()}, UserURL: []string{"http://" + s.user.Addr()},
-			Issuer: s.publicURL(), Audience: audience, CredentialLimit: s.options.credentialLimit,
+			AssertionKey: assertionKey,
+			Issuer:       s.publicURL(), Audience: audience, CredentialLimit: s.options.credentialLimit,
 			NATS:     bus.Config{URL: s.around.nats.URL(), Prefix: contract.DefaultPrefix},
 			RedisURL: s.around.redis.URL(), RedisPrefix: contract.DefaultPrefix, LogLevel: slog.LevelInfo,
 		}, s.log)

@@ -42,6 +42,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix `env:"GATEWAY_TRUSTED_PROXIES"`                   // that may tell for whom they ask
 	AllowedOrigins  []string       `env:"GATEWAY_ALLOWED_ORIGINS"`                   // whose pages may call with credentials
 	CredentialLimit int            `env:"GATEWAY_CREDENTIAL_LIMIT" envDefault:"100"` // per address and 15 minutes; 0 is none
+	AssertionKey    config.Secret  `env:"GATEWAY_ASSERTION_KEY"`                     // PEM, the same on all nodes; generated if empty
 	TLSCert         string         `env:"GATEWAY_TLS_CERT"`
 	TLSKey          string         `env:"GATEWAY_TLS_KEY"`
 
@@ -75,6 +76,7 @@ func (c *Config) Validate() error {
 		config.Required("GATEWAY_ISSUER", c.Issuer),
 		config.Required("GATEWAY_AUDIENCE", c.Audience),
 		checkLimit(c.CredentialLimit),
+		checkAssertionKey(c.AssertionKey),
 		checkTLS(c.TLSCert, c.TLSKey),
 		checkConnections("GATEWAY_MAX_CONNECTIONS", c.MaxConnections),
 		checkConnections("GATEWAY_MAX_CONNECTIONS_PER_CLIENT", c.MaxConnectionsPerClient),

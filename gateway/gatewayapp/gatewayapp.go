@@ -147,6 +147,10 @@ func (a *App) handler() (*echo.Echo, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, assertionKeys, err := a.openAssertions()
+	if err != nil {
+		return nil, err
+	}
 	origins, err := access.NewOrigins(a.cfg.AllowedOrigins...)
 	if err != nil {
 		return nil, fmt.Errorf("GATEWAY_ALLOWED_ORIGINS: %w", err)
@@ -162,7 +166,8 @@ func (a *App) handler() (*echo.Echo, error) {
 		trust:   a.cfg.TrustedProxies,
 		cors:    cors{origins: origins, any: len(a.cfg.AllowedOrigins) > 0},
 		metrics: a.metrics,
-		own:     ownAnswers(a.backends),
+		sign:    signer.Assertion,
+		own:     ownAnswers(a.backends, assertionKeys.Set()),
 	}
 	e := httpx.New(httpx.Options{
 		Log: a.log, Service: "gateway", MaxBody: -1, TrustedProxies: a.cfg.TrustedProxies, Registry: a.registry, TrustRequestID: true,

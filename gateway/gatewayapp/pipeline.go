@@ -2,6 +2,7 @@ package gatewayapp
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -27,7 +28,8 @@ type pipeline struct {
 	trust    proxy.Trust
 	cors     cors
 	metrics  *metrics
-	own      map[string]http.HandlerFunc // what the gateway answers itself, by route
+	sign     func(token string, c *contract.Claims, audience string) (string, error) // what upstreams want proof of
+	own      map[string]http.HandlerFunc                                             // what the gateway answers itself, by route
 }
 
 // middleware puts the pipeline in place of Echo's router, which would decode
@@ -186,6 +188,12 @@ func (p *pipeline) forward(q *request) error {
 		RequestHeaders:        &q.route.RequestHeaders, ResponseHeaders: &q.route.ResponseHeaders,
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
 		EndAtExpiry: q.route.EndAtExpiry, Total: q.route.Total,
+	}
+	if q.route.Assertion != "" && q.claims != nil {
+		var err error
+		if call.Assertion, err = p.sign(q.token, q.claims, q.route.Assertion); err != nil {
+			return fmt.Errorf("sign an assertion: %w", err)
+		}
 	}
 	httpx.PassThrough(ctx)
 	return q.serving.proxies[q.route].Serve(q.w, q.r, call)

@@ -89,7 +89,7 @@ routes:
 	wantProblem(t, res, body, 504, fault.UpstreamTimeout)
 	<-gone
 
-	ops, err := w.client.Get("http://" + w.app.OpsAddr() + "/metrics") //nolint:noctx // a test
+	ops, err := w.client.Get("http://" + w.app.OpsAddr() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,8 @@
 // and promises that no handler behind it runs for one that is not. It trusts
 // no X-User-* header: those are for services that trust the network instead.
 //
-// It takes tokens from Authorization alone, where the gateway puts them also
+// It takes tokens from Authorization alone (or, where it is told to, the
+// gateway's assertions from their own header), where the gateway puts them also
 // when they came to it in a cookie, and refuses cookies and queries. With
 // Revocations it refuses revoked tokens too; without, a token that was revoked
 // after the gateway let it pass is good until it expires.
@@ -40,9 +41,14 @@ const DefaultMaxStaleness = 30 * time.Second
 
 // Authenticator is middleware that lets only verified callers through.
 type Authenticator struct {
-	Tokens       Tokens
+	Tokens       Tokens        // with Assertions, a verifier of contract.AssertionType for this service's audience
 	Revocations  Revocations   // nil: revocation is left to the gateway
 	MaxStaleness time.Duration // 0: DefaultMaxStaleness
+	// Assertions has the caller known by the gateway's own word for this
+	// service, X-Gatehouse-Assertion, in place of the access token: the request
+	// has then passed the gateway within the last minute, and what this service
+	// has seen is good for nobody else.
+	Assertions bool
 }
 
 // Require answers requests without a good token with a problem document, and
@@ -70,7 +76,7 @@ func (a *Authenticator) RequireRole(role string, next http.Handler) http.Handler
 }
 
 func (a *Authenticator) authenticate(r *http.Request) (*contract.Claims, error) {
-	raw, _, err := token.FromRequest(r, false)
+	raw, err := a.credential(r)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +95,21 @@ func (a *Authenticator) authenticate(r *http.Request) (*contract.Claims, error) 
 		return nil, err
 	}
 	return claims, nil
+}
+
+// credential takes what the caller is known by from the request.
+func (a *Authenticator) credential(r *http.Request) (string, error) {
+	if !a.Assertions {
+		raw, _, err := token.FromRequest(r, false)
+		return raw, err
+	}
+	switch lines := r.Header.Values(contract.HeaderAssertion); len(lines) {
+	case 0:
+		return "", fault.New(fault.TokenMissing, "This needs an assertion of the gateway.")
+	case 1:
+		return lines[0], nil
+	}
+	return "", fault.New(fault.Malformed, "The request carries two assertions.")
 }
 
 type claimsKey struct{}

@@ -5,6 +5,10 @@ import "time"
 // TokenType is the "typ" of access tokens (RFC 9068 section 2.1).
 const TokenType = "at+jwt"
 
+// AssertionType is the "typ" of what the gateway says of a caller to an
+// upstream that wants proof, in HeaderAssertion.
+const AssertionType = "gatehouse-assertion+jwt"
+
 // ClientPeople is the client_id of tokens that people sign in with.
 const ClientPeople = "gatehouse"
 

@@ -7,6 +7,7 @@ const (
 	HeaderUserRoles     = "X-User-Roles" // comma-separated
 	HeaderEmailVerified = "X-User-Email-Verified"
 	HeaderSessionID     = "X-Session-Id"
+	HeaderAssertion     = "X-Gatehouse-Assertion"
 	HeaderRequestID     = "X-Request-Id"
 )
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"gatehouse.internal/shared/contract"
 )
 
 // maxKeyID bounds the kid of tokens and keys.
@@ -28,9 +26,10 @@ func knownHeaders() []string {
 	return append(refusedHeaders(), "alg", "typ", "kid", "cty", "x5t", "x5t#S256")
 }
 
-// parseHeader reads a header and refuses what is not a plain access token's.
+// parseHeader reads a header and refuses what is not that of a plain token of
+// the type.
 // Members it does not know are ignored, as RFC 7515 section 4 demands.
-func parseHeader(data []byte, algorithms []string) (header, error) {
+func parseHeader(data []byte, tokenType string, algorithms []string) (header, error) {
 	m, err := parseObject(data)
 	if err != nil {
 		return header{}, fmt.Errorf("header: %w", err)
@@ -44,8 +43,8 @@ func parseHeader(data []byte, algorithms []string) (header, error) {
 		}
 	}
 	typ, err := m.text("typ")
-	if err != nil || !isAccessTokenType(typ) {
-		return header{}, errors.New("header typ is not that of an access token")
+	if err != nil || !isType(typ, tokenType) {
+		return header{}, errors.New("header typ is not the one wanted here")
 	}
 	alg, err := m.text("alg")
 	if err != nil || !slices.Contains(algorithms, alg) {
@@ -58,10 +57,10 @@ func parseHeader(data []byte, algorithms []string) (header, error) {
 	return header{algorithm: alg, keyID: kid}, nil
 }
 
-// isAccessTokenType accepts at+jwt with or without its "application/" and in
-// any case of ASCII letters (RFC 9068 section 4, RFC 7515 section 4.1.9).
-func isAccessTokenType(typ string) bool {
-	return strings.EqualFold(typ, contract.TokenType) || strings.EqualFold(typ, "application/"+contract.TokenType)
+// isType accepts a type with or without its "application/" and in any case of
+// ASCII letters (RFC 9068 section 4, RFC 7515 section 4.1.9).
+func isType(typ, wanted string) bool {
+	return strings.EqualFold(typ, wanted) || strings.EqualFold(typ, "application/"+wanted)
 }
 
 // text returns a member that must be there and be a string.

@@ -22,6 +22,7 @@ const (
 type Settings struct {
 	Issuer      string        // iss, byte for byte
 	Audience    string        // must be among aud
+	Type        string        // typ; empty: that of access tokens
 	Algorithms  []string      // allowed ones; empty: all that the package knows
 	Leeway      time.Duration // for clocks that differ; 0: DefaultLeeway
 	MaxLifetime time.Duration // longest exp-iat; 0: DefaultMaxLifetime
@@ -50,6 +51,9 @@ func NewVerifier(s Settings, keys Keys, now func() time.Time) (*Verifier, error)
 	known := []string{AlgEdDSA, AlgEd25519, AlgES256, AlgRS256}
 	if len(s.Algorithms) == 0 {
 		s.Algorithms = known
+	}
+	if s.Type == "" {
+		s.Type = contract.TokenType
 	}
 	if s.Leeway == 0 {
 		s.Leeway = DefaultLeeway
@@ -106,7 +110,7 @@ func (v *Verifier) verify(ctx context.Context, raw string) (*contract.Claims, er
 	if err != nil {
 		return nil, err
 	}
-	head, err := parseHeader(parts.header, v.settings.Algorithms)
+	head, err := parseHeader(parts.header, v.settings.Type, v.settings.Algorithms)
 	if err != nil {
 		return nil, err
 	}

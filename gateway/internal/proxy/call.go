@@ -27,6 +27,9 @@ type Call struct {
 	// upstream that does so itself and has no other way to see it.
 	Claims *contract.Claims
 	Token  string
+	// Assertion is what the gateway signs of the caller for the upstream; "" for
+	// nothing.
+	Assertion string
 	// KeepAuthorization forwards the client's own Authorization: for routes
 	// where the gateway asks for no token and has no claim on that field.
 	KeepAuthorization bool

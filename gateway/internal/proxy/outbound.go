@@ -78,6 +78,9 @@ func (h *outHeader) setIdentity(call *Call) {
 	h.say(contract.HeaderUserRoles, join(c.Roles))
 	h.say(contract.HeaderEmailVerified, verified)
 	h.say(contract.HeaderSessionID, c.SessionID)
+	if call.Assertion != "" {
+		h.say(contract.HeaderAssertion, call.Assertion)
+	}
 }
 
 func join(roles []string) string {

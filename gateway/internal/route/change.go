@@ -97,6 +97,7 @@ func (r *Route) terms() []term {
 		{name: "max_body", value: fmt.Sprintf("%d bytes", r.MaxBody)},
 		{name: "timeout", value: timeout},
 		{name: "total_timeout", value: total},
+		{name: "assertion", value: fmt.Sprintf("%q", r.Assertion)},
 	}
 }
 

@@ -12,6 +12,7 @@ const (
 	maxStaleness = 5 * time.Minute
 	maxTimeout   = time.Hour
 	maxBodyBound = 1 << 40
+	maxAudience  = 255
 	maxRequests  = 1_000_000
 	// minSpacing is the finest rate that can be counted exactly.
 	minSpacing = 100 * time.Microsecond
@@ -140,6 +141,12 @@ func (d *Definition) checkCaller(c checker) {
 	}
 	if d.Auth == AuthNone && c.written("end_at_expiry") {
 		c.report("end_at_expiry", "says nothing with auth: none, where tokens are not looked at")
+	}
+	if d.Auth == AuthNone && c.written("assertion") {
+		c.report("assertion", "says nothing with auth: none, where nobody is known")
+	}
+	if c.written("assertion") && (d.Assertion == "" || len(d.Assertion) > maxAudience || strings.ContainsFunc(d.Assertion, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		c.report("assertion", "%q is not an audience of 1 to %d visible ASCII characters", d.Assertion, maxAudience)
 	}
 	d.decides = deciding{auth: c.at["auth"].Position, roles: c.at["roles"].Position, verified: c.at["verified_email"].Position}
 	c.duration("max_staleness", d.MaxStaleness, minStaleness, maxStaleness)

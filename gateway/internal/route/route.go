@@ -84,6 +84,7 @@ type Route struct {
 	EndAtExpiry bool // long answers end when the caller's token expires
 	MaxBody     int64
 	Timeout     time.Duration // 0 for the upstream's
+	Assertion   string        // the audience of an assertion for the upstream; empty for none
 	Total       time.Duration // of a request and its answer; 0 is unlimited
 
 	BuiltIn bool // comes with the gateway

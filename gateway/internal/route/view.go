@@ -22,6 +22,7 @@ type View struct {
 	MaxBody              int64            `json:"max_body"`
 	Timeout              string           `json:"timeout"`       // empty for the upstream's
 	TotalTimeout         string           `json:"total_timeout"` // empty for none
+	Assertion            string           `json:"assertion"`     // its audience; empty for none
 	BuiltIn              bool             `json:"built_in"`
 	Source               string           `json:"source"` // file:line:column
 }
@@ -62,7 +63,7 @@ func (r *Route) view() View {
 		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail,
 		RequestHeaders: r.RequestHeaders.view(), ResponseHeaders: r.ResponseHeaders.view(),
 		ForwardAuthorization: !r.WithholdAuthorization, PathParameters: r.PathParameters,
-		WebSocket: r.WebSocket, EndAtExpiry: r.EndAtExpiry, MaxBody: r.MaxBody, BuiltIn: r.BuiltIn, Source: r.Source.String(),
+		WebSocket: r.WebSocket, EndAtExpiry: r.EndAtExpiry, MaxBody: r.MaxBody, Assertion: r.Assertion, BuiltIn: r.BuiltIn, Source: r.Source.String(),
 	}
 	if v.Roles == nil {
 		v.Roles = []string{} // an empty list, not null

@@ -28,6 +28,7 @@ func (d *document) routeKeys(r *route.Definition) keys {
 		"response_headers": d.headerRules(&r.ResponseHeaders, r.At, "response_headers").about("Changes to the header of the upstream's answers."),
 		"forward_authorization": negated(&r.WithholdAuthorization).
 			about("false keeps the access token from the upstream, which still gets the X-User headers."),
+		"assertion":       text(&r.Assertion).about("The audience for which the gateway signs who is calling, in X-Gatehouse-Assertion; left out for none."),
 		"path_parameters": flag(&r.PathParameters).unless(false).about("Whether the path may hold parameters, as in /a;b=c."),
 		"websocket":       flag(&r.WebSocket).unless(false).about("Whether the connection may become a WebSocket."),
 		"end_at_expiry":   flag(&r.EndAtExpiry).unless(false).about("Long answers end with the caller's token, and not only with the session."),

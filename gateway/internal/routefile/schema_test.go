@@ -151,6 +151,8 @@ func TestSchema_AgreesWithTheGateway(t *testing.T) {
 		{strings.Replace(upstream, "http://a]", "https://a]", 1), ", protocol: h2, tls: { ca: /ca.pem, cert: /c.pem, key: /k.pem, server_name: orders }", ""},
 		{strings.Replace(upstream, "http://a]", "https://a]", 1), ", tls: { insecure: true }", ""},
 		{of, ", total_timeout: 1m", ""},
+		{of, ", assertion: orders", ""},
+		{of, ", assertion: [orders]", ""},
 		{of, ", total_timeout: 1", ""},
 		{upstream, "", "targets: [http://a]"},
 	} {

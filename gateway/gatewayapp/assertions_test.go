@@ -1,0 +1,87 @@
+package gatewayapp
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse.internal/shared/authn"
+	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/token"
+	"gatehouse.internal/shared/token/tokentest"
+)
+
+// TestAssertions has a service believe nothing but what the gateway signed for
+// it, by the gateway's own key set.
+func TestAssertions(t *testing.T) {
+	service := &authn.Authenticator{Assertions: true}
+	var seen []string
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = r.Header.Values(contract.HeaderAssertion)
+		if strings.HasPrefix(r.URL.Path, "/plain") {
+			return
+		}
+		service.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			claims, _ := authn.ClaimsFrom(r.Context())
+			_, _ = io.WriteString(w, claims.Subject)
+		})).ServeHTTP(w, r)
+	}))
+	t.Cleanup(up.Close)
+	file := filepath.Join(t.TempDir(), "routes.yaml")
+	content := strings.ReplaceAll(`
+upstreams: { proven: { targets: ["UP"] } }
+routes:
+  - { name: proven, match: { path: /proven }, upstream: proven, auth: required, assertion: orders }
+  - { name: proven-optional, match: { path: /proven/maybe }, upstream: proven, auth: optional, assertion: orders }
+  - { name: plain, match: { path: /plain }, upstream: proven, auth: none }
+  - { name: others, match: { path: /others }, upstream: proven, auth: required, assertion: others }
+`, "UP", up.URL)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *Config) { c.Routes = append(c.Routes, file) })
+	res, body := w.do("GET", "/.well-known/gatehouse/jwks.json")
+	set, err := token.ParseSet([]byte(body))
+	if err != nil || res.Header.Get("Content-Type") != "application/jwk-set+json" {
+		t.Fatalf("%d %s: %v", res.StatusCode, body, err)
+	}
+	service.Tokens, err = token.NewVerifier(token.Settings{
+		Issuer: tokentest.IssuerURL + "/gateway", Audience: "orders", Type: contract.AssertionType, MaxLifetime: time.Minute,
+	}, set, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	bearer := "Authorization: Bearer " + w.token(nil)
+	refused := func(res *http.Response, body string, kind fault.Kind) { // by the service, not by the gateway
+		t.Helper()
+		if res.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `"`+string(kind)+`"`) {
+			t.Errorf("%d %s, want %s", res.StatusCode, body, kind)
+		}
+	}
+	if res, body := w.do("GET", "/proven", bearer); res.StatusCode != 200 || body != tokentest.Claims(time.Now()).Subject {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	good := seen[0]
+	res, body = w.do("GET", "/others", bearer)
+	refused(res, body, fault.TokenInvalid)
+	res, body = w.do("GET", "/proven/maybe")
+	refused(res, body, fault.TokenMissing)
+	// What a client says is never taken for the gateway's word.
+	for _, name := range []string{contract.HeaderAssertion, "x_gatehouse_assertion", "X-GATEHOUSE-Assertion"} {
+		if w.do("GET", "/plain", name+": "+good); len(seen) != 0 {
+			t.Errorf("%s passes", name)
+		}
+		res, body = w.do("GET", "/proven/maybe", name+": "+good)
+		refused(res, body, fault.TokenMissing)
+	}
+	// An assertion is no access token.
+	res, body = w.do("GET", "/api/orders/1", "Authorization: Bearer "+good)
+	wantProblem(t, res, body, 401, fault.TokenInvalid)
+}
