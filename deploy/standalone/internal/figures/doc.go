@@ -18,4 +18,24 @@
 //	requests/s            calls of the load that were answered with 200, checked
 //	                      token and all; "refused" counts all other answers
 //	request-*-ms          how long those calls took
+//	handover-*-s          from the moment the active auth-service is killed or
+//	                      stopped until the last gateway's report that it has
+//	                      applied a revocation committed right after it, of which
+//	                      no service is told
+//	logout-answered-*-s   from the call of a logout at that moment to its answer; the
+//	logout-applied-*-s    client waits 2 s and tries again ("logout-repeats"); and
+//	                      until it is applied everywhere
+//	views-*-s             from a loss until the last gateway's report that its view is
+//	                      complete as of a moment after it, with a revocation
+//	                      committed right after it; for an old copy of the stream
+//	                      from the start of the brokers that have it
+//	broker-*-s            until those brokers let the stream be read, not before views
+//	store-*-s             until Redis, or the stream, holds all that the database does
+//	forbidden             calls that a gateway accepted with a token revoked before
+//	                      the loss, or after its own report of the revocation or the
+//	                      route's bound; must be 0
+//	applied-s             from the commit of 100,000 revocations until the last gateway
+//	                      reported them as applied ("insert-s" is the commit itself)
+//	behind-max            numbers that a gateway knew of and lacked, by its reports,
+//	                      which /admin/nodes shows; view-age-max-s likewise
 package figures
