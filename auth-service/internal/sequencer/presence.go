@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse.internal/shared/contract"
+	"gatehouse.internal/shared/revocation"
 )
 
 // The bounds of what a Presence remembers of nodes.
@@ -28,6 +29,7 @@ type Presence struct {
 	// arrived is called for a node that was not known: it waits for its first
 	// head and need not wait for the next period. It must not block.
 	arrived func()
+	seldom  revocation.Seldom // what of a flood is written to the log
 
 	mu      sync.Mutex
 	nodes   map[string]seenNode
@@ -65,7 +67,7 @@ func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
 func (p *Presence) Take(data []byte) {
 	var r contract.Report
 	if err := json.Unmarshal(data, &r); err != nil || r.Node == "" || len(r.Node) > 128 || len(r.Nonce) > 128 {
-		p.log.Warn("node report refused")
+		p.refused("it cannot be read")
 		return
 	}
 	p.mu.Lock()
@@ -75,6 +77,7 @@ func (p *Presence) Take(data []byte) {
 	if !known && len(p.nodes) >= maxNodes {
 		maps.DeleteFunc(p.nodes, func(_ string, n seenNode) bool { return !p.live(&n, now) })
 		if len(p.nodes) >= maxNodes {
+			p.refused("too many nodes")
 			return
 		}
 	}
@@ -88,6 +91,14 @@ func (p *Presence) Take(data []byte) {
 			delete(p.waiting, a)
 			close(a.done)
 		}
+	}
+}
+
+// refused tells of a report that changes nothing. Anybody who may report can
+// send many of them.
+func (p *Presence) refused(reason string) {
+	if leftOut, write := p.seldom.Next(reason, p.now()); write {
+		p.log.Warn("node report refused", "reason", reason, "left_out", leftOut)
 	}
 }
 

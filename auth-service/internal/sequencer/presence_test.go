@@ -1,9 +1,11 @@
 package sequencer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,4 +135,25 @@ func TestPresence_a_node_of_many_may_report_more_rarely(t *testing.T) {
 			t.Errorf("%d silent nodes are live", n)
 		}
 	})
+}
+
+func TestPresence_I9_F39_a_flood_of_false_reports_is_bounded_in_memory_and_log(t *testing.T) {
+	var written bytes.Buffer
+	clock := time.Now()
+	p := NewPresence(func() time.Time { return clock }, slog.New(slog.NewTextHandler(&written, nil)))
+	for i := range 2 * maxNodes {
+		said(p, fmt.Sprint(i), 1)
+		p.Take([]byte("junk"))
+	}
+	if n := len(p.List()); n != maxNodes {
+		t.Errorf("%d nodes are known, want %d", n, maxNodes)
+	}
+	if lines := strings.Count(written.String(), "\n"); lines != 2 { // junk, and too many nodes
+		t.Errorf("%d lines, want 2:\n%.2000s", lines, written.String())
+	}
+	clock = clock.Add(10 * time.Second) // the false ones fall silent
+	said(p, "true", 1)
+	if list := p.List(); len(list) != 1 || list[0].Node != "true" {
+		t.Errorf("%d nodes are live", len(list))
+	}
 }
