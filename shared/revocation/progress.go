@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,8 +25,7 @@ type Progress struct {
 	now func() time.Time // monotonic, as time.Now is
 
 	mu        sync.Mutex
-	life      string // random, so that no nonce is used by two lives of a node
-	count     uint64
+	count     uint64 // nonces made
 	epoch     uint64
 	watermark uint64
 	oldest    uint64 // numbers below no longer matter
@@ -60,18 +58,20 @@ type claim struct {
 // have a monotonic reading in production, so that no step of the wall clock
 // makes a view look younger.
 func NewProgress(now func() time.Time) *Progress {
-	var life [12]byte
-	_, _ = rand.Read(life[:]) // never fails (crypto/rand)
-	return &Progress{now: now, life: hex.EncodeToString(life[:]), oldest: 1}
+	return &Progress{now: now, oldest: 1}
 }
 
 // Nonce makes a nonce that was never used before, and remembers that it is
 // being sent now. It must be called before the message that carries it is sent.
+// It is random, so that two lives of a node never use the same one, and nobody
+// can have a later one echoed in advance.
 func (p *Progress) Nonce() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count++
-	nonce := fmt.Sprintf("%s-%d", p.life, p.count)
+	var random [12]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	nonce := fmt.Sprintf("%x-%d", random, p.count)
 	if len(p.sent) >= maxNonces {
 		p.sent = append(p.sent[:0], p.sent[len(p.sent)-maxNonces/2:]...)
 	}

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -115,10 +116,16 @@ func TestProgress_a_late_nonce_counts_from_when_it_was_sent(t *testing.T) {
 	wantAge(t, p, time.Second)
 }
 
-func TestProgress_nonces_of_two_lives_differ(t *testing.T) {
-	a, b := NewProgress(time.Now), NewProgress(time.Now)
-	if x, y := a.Nonce(), b.Nonce(); x == y {
-		t.Errorf("both lives sent the nonce %q", x)
+func TestProgress_nonces_are_used_once_and_cannot_be_foretold(t *testing.T) {
+	seen := map[string]bool{}
+	for _, life := range []*Progress{NewProgress(time.Now), NewProgress(time.Now)} {
+		for range 100 {
+			random, _, _ := strings.Cut(life.Nonce(), "-") // what follows is only their number
+			if len(random) < 24 || seen[random] {
+				t.Fatalf("a nonce begins with %q, again or too short", random)
+			}
+			seen[random] = true
+		}
 	}
 }
 
