@@ -102,6 +102,40 @@ func TestAuthenticator_Require(t *testing.T) {
 	}
 }
 
+// With Assertions, nothing but the gateway's own header counts.
+func TestAuthenticator_Assertions(t *testing.T) {
+	issuer := tokentest.New(t, token.AlgEdDSA)
+	claims := tokentest.Claims(time.Now())
+	assertion := issuer.Sign(`{"typ":"`+contract.AssertionType+`","alg":"EdDSA","kid":"`+issuer.KeyID+`"}`, tokentest.Text(tokentest.Members(claims)))
+	access := issuer.Token(claims)
+	verifier, err := token.NewVerifier(token.Settings{
+		Issuer: tokentest.IssuerURL, Audience: tokentest.Audience, Type: contract.AssertionType,
+	}, issuer.Set(t), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authn.Authenticator{Tokens: verifier, Assertions: true}
+	for _, c := range []struct {
+		name   string
+		header http.Header
+		status int
+		code   fault.Kind
+	}{
+		{"the gateway's word", http.Header{contract.HeaderAssertion: {assertion}}, 200, ""},
+		{"an access token alone", http.Header{"Authorization": {"Bearer " + access}}, 401, fault.TokenMissing},
+		{"an access token in its place", http.Header{contract.HeaderAssertion: {access}}, 401, fault.TokenInvalid},
+		{"two of them", http.Header{contract.HeaderAssertion: {assertion, assertion}}, 400, fault.Malformed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			r.Header = c.header
+			w := httptest.NewRecorder()
+			a.Require(&service{}).ServeHTTP(w, r)
+			mustAnswer(t, w, c.status, c.code)
+		})
+	}
+}
+
 func mustAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, code fault.Kind) {
 	t.Helper()
 	if w.Code != status {

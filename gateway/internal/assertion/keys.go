@@ -36,7 +36,7 @@ func Generate() (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate a key for assertions: %w", err)
 	}
-	return newKeys([]ed25519.PublicKey{private.Public().(ed25519.PublicKey)}, private) //nolint:forcetypeassert // its documentation says so
+	return newKeys([]ed25519.PublicKey{publicOf(private)}, private)
 }
 
 // Parse reads Ed25519 keys in PEM: a PRIVATE KEY (PKCS #8) that signs, and
@@ -58,7 +58,7 @@ func Parse(text string) (*Keys, error) {
 			if private == nil && len(public) == 0 {
 				private = key
 			}
-			public = append(public, key.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // its documentation says so
+			public = append(public, publicOf(key))
 		case ed25519.PublicKey:
 			public = append(public, key)
 		default:
@@ -69,6 +69,11 @@ func Parse(text string) (*Keys, error) {
 		return nil, errors.New("the first key is not a private one")
 	}
 	return newKeys(public, private)
+}
+
+// publicOf gives the public half, which is the second one of a private key.
+func publicOf(key ed25519.PrivateKey) ed25519.PublicKey {
+	return ed25519.PublicKey(key[ed25519.PrivateKeySize-ed25519.PublicKeySize:])
 }
 
 func parseBlock(block *pem.Block) (any, error) {
