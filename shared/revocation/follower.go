@@ -48,6 +48,7 @@ type Follower struct {
 	advanced chan struct{} // the watermark rose: report soon
 	gap      chan struct{} // something may be missing
 	replayed chan struct{} // closed once the replay has ended
+	slow     chan struct{} // closed when the replay is no longer wanted
 }
 
 func (f *Follower) init() {
@@ -58,6 +59,7 @@ func (f *Follower) init() {
 		f.advanced = make(chan struct{}, 1)
 		f.gap = make(chan struct{}, 1)
 		f.replayed = make(chan struct{})
+		f.slow = make(chan struct{})
 	})
 }
 
@@ -151,8 +153,13 @@ func (f *Follower) replay(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
 	err := f.Bus.Replay(ctx, f.Bus.Subjects().RevocationStream(), func(data []byte) error {
-		f.do(f.steps.Batch(data, false))
-		return nil
+		select {
+		case <-f.slow:
+			return errTooSlow
+		default:
+			f.do(f.steps.Batch(data, false))
+			return nil
+		}
 	})
 	if err != nil && ctx.Err() == nil {
 		f.Log.Info("revocation stream not replayed; asking for its numbers instead", "error", err)
@@ -161,12 +168,7 @@ func (f *Follower) replay(ctx context.Context) {
 
 // repair asks the auth-service for missing numbers, as long as there are any.
 func (f *Follower) repair(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-f.replayed:
-	case <-time.After(2 * time.Second): // a hung stream must not delay what the database can give
-	}
+	f.awaitReplay(ctx)
 	for {
 		request, missing := f.steps.Repair()
 		if !missing {
