@@ -103,6 +103,9 @@ func (s *system) exec(query string, args ...any) {
 // users, with or without numbers.
 func (s *system) fill(n int, numbered bool) {
 	s.t.Helper()
+	if _, _, err := newSQLLog(s.db).number(s.t.Context()); err != nil { // so that the database is no stranger
+		s.t.Fatal(err)
+	}
 	const chunk = 20_000
 	for from := 1; from <= n; from += chunk {
 		number := "NULL"
@@ -117,11 +120,6 @@ func (s *system) fill(n int, numbered bool) {
 	if numbered {
 		s.exec(`UPDATE revocation_state SET last_number = $1`, n)
 	}
-	s.vacuum()
-}
-
-func (s *system) vacuum() {
-	s.t.Helper()
 	if _, err := s.db.ExecContext(s.t.Context(), `ANALYZE revocations`); err != nil {
 		s.t.Fatal(err)
 	}
@@ -156,6 +154,22 @@ func BenchmarkLog_number(b *testing.B) {
 		b.ReportMetric(backlog/time.Since(began).Seconds(), "rows/s")
 		b.ReportMetric(0, "ns/op")
 	}
+}
+
+// BenchmarkLog_batch reads numbered rows, as for a node that asks for all.
+func BenchmarkLog_batch(b *testing.B) {
+	s := newBench(b, testenv.NATS)
+	l := newSQLLog(s.db)
+	const size = 20 * contract.MaxBatchEntries
+	s.fill(size, true)
+	for b.Loop() {
+		for from := uint64(1); from <= size; from += contract.MaxBatchEntries {
+			if batch, err := l.batch(b.Context(), from, size); err != nil || len(batch.Entries) != contract.MaxBatchEntries {
+				b.Fatalf("%d entries, %v", len(batch.Entries), err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N)*size/b.Elapsed().Seconds(), "rows/s")
 }
 
 // BenchmarkSequencer_backlog starts a sequencer on a backlog that nobody has
