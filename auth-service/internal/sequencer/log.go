@@ -104,10 +104,9 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	)
 	err := sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
 		rows = nil
-		var before state
-		if err := tx.GetContext(ctx, &before, `UPDATE revocation_state SET last_number = last_number WHERE id = 1
-			RETURNING last_number, incarnation <> `+l.incarnation+` AS moved`); err != nil {
-			return fmt.Errorf("lock revocation state: %w", err)
+		before, err := l.lock(ctx, tx)
+		if err != nil {
+			return err
 		}
 		if before.Moved {
 			if _, err := tx.ExecContext(ctx, `UPDATE revocation_state SET epoch = epoch + $1, published = 0, incarnation = `+l.incarnation+` WHERE id = 1`, newEpochStep()); err != nil {
@@ -133,6 +132,26 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Number, b.Number) })
 	return s, rows, nil
+}
+
+// lock lets one transaction number at a time, and reads what it starts from. In
+// PostgreSQL a process that stops within it loses it after a second, so that
+// another can number.
+func (l sqlLog) lock(ctx context.Context, tx *sqlx.Tx) (state, error) {
+	patience := `''`
+	if l.db.Dialect() == sqldb.Postgres {
+		patience = `set_config('idle_in_transaction_session_timeout', '1000', true)`
+	}
+	var before struct {
+		state
+		Patience string `db:"patience"`
+	}
+	err := tx.GetContext(ctx, &before, `UPDATE revocation_state SET last_number = last_number WHERE id = 1
+		RETURNING last_number, incarnation <> `+l.incarnation+` AS moved, `+patience+` AS patience`)
+	if err != nil {
+		return state{}, fmt.Errorf("lock revocation state: %w", err)
+	}
+	return before.state, nil
 }
 
 // numbersOf gives the numbers of rows that have one.

@@ -276,3 +276,30 @@ func TestLog_F24_another_incarnation_of_the_database_opens_an_epoch_before_it_nu
 		}
 	})
 }
+
+func TestLog_F27_a_process_that_stops_while_it_numbers_does_not_keep_others_from_it(t *testing.T) {
+	s := newSystem(t, testenv.Postgres(t))
+	stopped, err := s.db.BeginTxx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stopped.Rollback() }()
+	l := newSQLLog(s.db)
+	if _, err := l.lock(t.Context(), stopped); err != nil {
+		t.Fatal(err)
+	}
+	s.insert(1)
+	var rows []row
+	s.eventually("another numbers the row", 30*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), roundTimeout)
+		defer cancel()
+		_, rows, err = l.number(ctx)
+		return err == nil
+	})
+	if len(rows) != 1 || rows[0].Number != 1 {
+		t.Errorf("numbered %+v", rows)
+	}
+	if err := stopped.Commit(); err == nil {
+		t.Error("the one that stopped has kept its transaction")
+	}
+}
