@@ -25,7 +25,8 @@ const (
 	headPeriod   = 250 * time.Millisecond
 	headSpacing  = 25 * time.Millisecond // between heads, when batches follow one another quickly
 	rivalPeriod  = time.Second           // an older replica not heard for this long is taken to be gone
-	roundTimeout = 2 * time.Second
+	roundTimeout = 2 * time.Second       // without what it numbers
+	batchTimeout = 4 * time.Second       // for a whole batch of numbers; a slow database must come to its end
 	storeTimeout = 2 * time.Second
 	retryPeriod  = time.Second // between attempts to get a backlog into the stream
 	prunePeriod  = 10 * time.Second
@@ -176,16 +177,16 @@ func (s *Sequencer) heard(message []byte) {
 
 // round numbers, publishes and proves, in the order of the package comment.
 func (s *Sequencer) round(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
-	defer cancel()
 	asked := s.takeWaiters()
 	defer asked.release()
 	began := s.Now()
 	nodes := s.Presence.snapshot()
-	current, err := s.drain(ctx, asked)
+	current, err := s.drain(ctx, asked, nodes.nodes)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
 	if err := asked.lookUp(ctx, s.log, current.Epoch); err != nil {
 		return err
 	}
@@ -202,31 +203,46 @@ func (s *Sequencer) round(ctx context.Context) error {
 
 // drain numbers and publishes until every row is numbered that was committed
 // before it began. Without anybody waiting, one cheap look may show that there
-// is nothing to do.
-func (s *Sequencer) drain(ctx context.Context, asked waiters) (state, error) {
+// is nothing to do. Each full batch is followed by word of how far the numbers
+// go, so that the nodes can say how far behind they are.
+func (s *Sequencer) drain(ctx context.Context, asked waiters, nodes int) (state, error) {
 	if len(asked) == 0 {
+		ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+		defer cancel()
 		if current, err := s.log.look(ctx); err != nil || !current.Open && !current.Moved {
 			return current, err
 		}
 	}
 	for {
-		current, rows, err := s.log.number(ctx)
-		if err != nil {
+		current, all, err := s.drainBatch(ctx, asked)
+		if err != nil || all {
+			return current, err
+		}
+		s.lastRound.Store(s.Now().UnixNano())
+		if err := s.announce(ctx, current, nodes); err != nil {
 			return state{}, err
 		}
-		if current.Moved {
-			s.metrics.moves.Inc()
-			s.Log.Info("the database was started anew, and may have lost revocations that others hold; a new epoch is open", "epoch", current.Epoch)
-			s.compare()
-		}
-		if len(rows) > 0 {
-			if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {
-				return state{}, err
-			}
-			asked.numbered(current.Epoch, rows)
-		}
-		if len(rows) < contract.MaxBatchEntries {
-			return current, nil
-		}
 	}
+}
+
+// drainBatch numbers and publishes one batch. It reports whether that was all.
+func (s *Sequencer) drainBatch(ctx context.Context, asked waiters) (current state, all bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	current, rows, err := s.log.number(ctx)
+	if err != nil {
+		return state{}, false, err
+	}
+	if current.Moved {
+		s.metrics.moves.Inc()
+		s.Log.Info("the database was started anew, and may have lost revocations that others hold; a new epoch is open", "epoch", current.Epoch)
+		s.compare()
+	}
+	if len(rows) > 0 {
+		if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {
+			return state{}, false, err
+		}
+		asked.numbered(current.Epoch, rows)
+	}
+	return current, len(rows) < contract.MaxBatchEntries, nil
 }
