@@ -43,6 +43,7 @@ func NewMetrics(registry prometheus.Registerer, view *View) *Metrics {
 		}),
 		gauge("applied_sequence", "Number up to which nothing is missing.", func() float64 { return float64(view.Progress.Position().Applied) }),
 		gauge("head_sequence", "Newest number heard of.", func() float64 { return float64(view.Progress.Position().Head) }),
+		gauge("behind", "Numbers heard of that are not applied.", func() float64 { return float64(view.Progress.Position().Behind()) }),
 		gauge("entries", "Revocations held in memory.", func() float64 { return float64(view.Set.Len()) }))
 	return m
 }

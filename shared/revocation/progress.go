@@ -237,6 +237,9 @@ func (p *Progress) Missing() (epoch, from, to uint64, ok bool) {
 // Position is how far a node has come.
 type Position struct{ Epoch, Applied, Head uint64 }
 
+// Behind is how many numbers the node has heard of and not applied.
+func (p Position) Behind() uint64 { return max(p.Head, p.Applied) - p.Applied }
+
 // Position gives the epoch, the watermark and the newest number heard of.
 func (p *Progress) Position() Position {
 	p.mu.Lock()
