@@ -136,18 +136,20 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 
 // lock lets one transaction number at a time, and reads what it starts from. In
 // PostgreSQL a process that stops within it loses it after a second, so that
-// another can number.
+// another can number; and the planner, left to itself, joins the few rows that
+// have no number with the whole log, however long that is.
 func (l sqlLog) lock(ctx context.Context, tx *sqlx.Tx) (state, error) {
-	patience := `''`
+	settings := `''`
 	if l.db.Dialect() == sqldb.Postgres {
-		patience = `set_config('idle_in_transaction_session_timeout', '1000', true)`
+		settings = `set_config('idle_in_transaction_session_timeout', '1000', TRUE)
+			|| set_config('enable_hashjoin', 'off', TRUE) || set_config('enable_mergejoin', 'off', TRUE)`
 	}
 	var before struct {
 		state
-		Patience string `db:"patience"`
+		Settings string `db:"settings"`
 	}
 	err := tx.GetContext(ctx, &before, `UPDATE revocation_state SET last_number = last_number WHERE id = 1
-		RETURNING last_number, incarnation <> `+l.incarnation+` AS moved, `+patience+` AS patience`)
+		RETURNING last_number, incarnation <> `+l.incarnation+` AS moved, `+settings+` AS settings`)
 	if err != nil {
 		return state{}, fmt.Errorf("lock revocation state: %w", err)
 	}
@@ -171,34 +173,58 @@ func (l sqlLog) numbersOf(ctx context.Context, ids []string) (map[string]uint64,
 	return found, nil
 }
 
+// readBatch gives the state as number 0, and then the rows, so that both come
+// from one look and neither is sent more than once.
+const readBatch = `SELECT CAST(0 AS BIGINT) AS number, epoch AS kind, '' AS subject, last_number AS min_version, published AS expires_at, oldest AS created_at
+	FROM (SELECT ` + stateColumns + ` FROM revocation_state s WHERE s.id = 1) AS at
+	UNION ALL SELECT b.number, b.kind, b.subject, b.min_version, b.expires_at, b.created_at
+	FROM (SELECT r.number, r.kind, r.subject, r.min_version, r.expires_at, r.created_at
+		FROM revocations r WHERE r.number >= $1 AND r.number <= $2 ORDER BY r.number LIMIT $3) AS b
+	ORDER BY 1`
+
 // batch reads the numbers from..to, at most a batch of them, and the state that
 // belongs to them, in one statement: numbers of one history must never be named
 // by the epoch of another. What was numbered below the batch's first entry is
 // expired.
 func (l sqlLog) batch(ctx context.Context, from, to uint64) (contract.Batch, error) {
-	var found []struct {
-		state
-		row
-	}
-	err := l.db.SelectContext(ctx, &found, `SELECT `+stateColumns+`,
-		COALESCE(b.id, '') AS id, COALESCE(b.number, 0) AS number, COALESCE(b.kind, 0) AS kind, COALESCE(b.subject, '') AS subject,
-		COALESCE(b.min_version, 0) AS min_version, COALESCE(b.expires_at, 0) AS expires_at, COALESCE(b.created_at, 0) AS created_at
-		FROM revocation_state s LEFT JOIN (SELECT r.id, r.number, r.kind, r.subject, r.min_version, r.expires_at, r.created_at
-			FROM revocations r WHERE r.number >= $1 AND r.number <= $2 ORDER BY r.number LIMIT $3) b ON s.id = 1
-		WHERE s.id = 1 ORDER BY 6`, from, to, contract.MaxBatchEntries)
+	found, err := l.db.QueryContext(ctx, readBatch, from, to, contract.MaxBatchEntries)
 	if err != nil {
 		return contract.Batch{}, sqldb.Unavailable(fmt.Errorf("read revocations from %d: %w", from, err))
 	}
-	if len(found) == 0 {
-		return contract.Batch{}, fmt.Errorf("read revocations from %d: %w", from, sql.ErrNoRows)
+	defer func() { _ = found.Close() }() // what goes wrong, Err tells
+	s, rows, err := scanBatch(found)
+	if err != nil {
+		return contract.Batch{}, sqldb.Unavailable(fmt.Errorf("read revocations from %d: %w", from, err))
 	}
-	rows := make([]row, 0, len(found))
-	for i := range found {
-		if found[i].Number != 0 {
-			rows = append(rows, found[i].row)
+	return batchOf(s, from, rows), nil
+}
+
+// scanBatch reads what readBatch gives.
+func scanBatch(found *sql.Rows) (s state, rows []row, err error) {
+	known := false
+	for found.Next() {
+		var (
+			number, kind, version int64
+			r                     row
+		)
+		if err := found.Scan(&number, &kind, &r.Subject, &version, &r.ExpiresAt, &r.CreatedAt); err != nil {
+			return state{}, nil, err
 		}
+		if number == 0 {
+			known = true
+			s = state{Epoch: uint64(kind), Last: uint64(version), Published: uint64(r.ExpiresAt), Oldest: uint64(r.CreatedAt)}
+			continue
+		}
+		r.Number, r.Kind, r.MinVersion = uint64(number), byte(kind), uint64(version)
+		rows = append(rows, r)
 	}
-	return batchOf(found[0].state, from, rows), nil
+	if err := found.Err(); err != nil {
+		return state{}, nil, err
+	}
+	if !known {
+		return state{}, nil, sql.ErrNoRows
+	}
+	return s, rows, nil
 }
 
 func batchOf(s state, from uint64, rows []row) contract.Batch {
@@ -211,6 +237,7 @@ func batchOf(s state, from uint64, rows []row) contract.Batch {
 		b.Oldest = max(b.Oldest, b.First) // those in between were pruned, from the oldest on
 	}
 	committed := rows[0].CreatedAt
+	b.Entries = make([]contract.Entry, 0, len(rows))
 	for i := range rows {
 		if rows[i].Number != b.First+uint64(i) {
 			break // never by our own doing; what follows is asked for again
