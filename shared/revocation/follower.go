@@ -44,7 +44,7 @@ type Follower struct {
 	once     sync.Once
 	steps    *Steps
 	sending  sync.Mutex
-	sent     time.Time     // when the last report went out; under sending
+	told     time.Time     // when a report last said that the watermark rose; under sending
 	advanced chan struct{} // the watermark rose: report soon
 	gap      chan struct{} // something may be missing
 	replayed chan struct{} // closed once the replay has ended
@@ -94,7 +94,7 @@ func (f *Follower) do(next Next) {
 		if f.early() > 0 {
 			next |= ReportSoon // many nodes must not all report on every batch
 		} else {
-			f.send() // from here, because somebody waits for it
+			f.tell() // from here, because somebody waits for it
 		}
 	}
 	if next&ReportSoon != 0 {
@@ -109,26 +109,38 @@ func (f *Follower) do(next Next) {
 // has moved the watermark. A live batch is reported at once, by do, unless
 // there are many nodes and this one has just reported.
 func (f *Follower) report(ctx context.Context) {
+	send := f.send
 	for {
 		f.steps.Renew()
-		f.send()
+		send()
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(contract.ReportPeriod(f.steps.Crowd())):
+			send = f.send
 		case <-f.advanced:
 			if !wait(ctx, f.early()) {
 				return
 			}
+			send = f.tell
 		}
 	}
 }
 
-// early is for how long yet the next report would follow too soon on the last.
+// early is for how long yet it is too soon to tell again that the watermark
+// rose.
 func (f *Follower) early() time.Duration {
 	f.sending.Lock()
 	defer f.sending.Unlock()
-	return contract.ReportSpacing(f.steps.Crowd()) - time.Since(f.sent)
+	return contract.ReportSpacing(f.steps.Crowd()) - time.Since(f.told)
+}
+
+// tell reports that the watermark rose.
+func (f *Follower) tell() {
+	f.sending.Lock()
+	f.told = time.Now()
+	f.sending.Unlock()
+	f.send()
 }
 
 // send reports one at a time, so that no report of an older watermark follows
@@ -136,7 +148,6 @@ func (f *Follower) early() time.Duration {
 func (f *Follower) send() {
 	f.sending.Lock()
 	defer f.sending.Unlock()
-	f.sent = time.Now()
 	data, err := f.steps.Report()
 	if err == nil {
 		err = f.Bus.Publish(f.Bus.Subjects().Report(f.View.Node), data)

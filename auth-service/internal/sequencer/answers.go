@@ -30,6 +30,7 @@ func (s *Sequencer) subscribe() (stop func(), err error) {
 	err = errors.Join(
 		keep(s.Bus.Subscribe(subjects.Reports(), func(m bus.Message) { s.Presence.Take(m.Data) })),
 		keep(s.Bus.Subscribe(subjects.Heads(), func(m bus.Message) { s.heard(m.Data) })),
+		keep(s.Bus.Subscribe(subjects.HeadsOfReplicas(), func(m bus.Message) { s.heard(m.Data) })),
 		// Every replica gets a wake; the active one alone answers.
 		keep(s.Bus.Respond(subjects.Wake(), "", s.woken)),
 		keep(s.Bus.Respond(subjects.Repair(), "auth-service", s.repaired)),

@@ -11,32 +11,40 @@ import (
 
 // head publishes what a look into the database has shown, unless a head went
 // out a moment ago: then it is owed. The nonces of the nodes must have been
-// received before the look. A few nodes are all served by one head; of many,
-// each part gets its own once a period, so that what one node receives does not
-// grow with the number of the others.
+// received before the look. A few nodes are all served by one head.
 func (s *Sequencer) head(ctx context.Context, current state, nodes snapshot) error {
+	h := contract.Head{
+		V: contract.HeadVersion, Sequencer: s.id, Epoch: current.Epoch, Last: current.Last, Oldest: current.Oldest, Nodes: nodes.nodes,
+	}
+	if len(nodes.nonces) > contract.OneHead {
+		return s.headOfEachPart(ctx, h, nodes.nonces)
+	}
 	s.headOwed = s.Now().Sub(s.lastHead) < headSpacing
 	if s.headOwed {
 		return nil
 	}
-	h := contract.Head{
-		V: contract.HeadVersion, Sequencer: s.id, Epoch: current.Epoch, Last: current.Last, Oldest: current.Oldest,
-		Nodes: nodes.nodes, Nonces: nodes.nonces,
-	}
-	many := len(nodes.nonces) > contract.OneHead
-	if many {
-		h.Nonces = nil
-	}
+	h.Nonces = nodes.nonces
 	if sent, err := s.sendHead(ctx, s.road.Subjects().Heads(), &h); err != nil || !sent {
 		return err
 	}
 	s.lastHead = s.Now()
+	return nil
+}
+
+// headOfEachPart publishes a head for each part of many nodes, and one for the
+// other replicas, once a period: so what one node receives grows neither with
+// the number of the others nor with that of the batches.
+func (s *Sequencer) headOfEachPart(ctx context.Context, h contract.Head, nonces map[string]string) error {
+	s.headOwed = false
 	// The last head of a period may have gone out a little late.
-	if !many || s.Now().Sub(s.lastParts) < headPeriod-headSpacing {
+	if s.Now().Sub(s.lastHead) < headPeriod-headSpacing {
 		return nil
 	}
-	s.lastParts = s.Now()
-	for part, nonces := range parted(nodes.nonces) {
+	if sent, err := s.sendHead(ctx, s.road.Subjects().HeadsOfReplicas(), &h); err != nil || !sent {
+		return err
+	}
+	s.lastHead = s.Now()
+	for part, nonces := range parted(nonces) {
 		h.Nonces = nonces
 		if sent, err := s.sendHead(ctx, s.road.Subjects().HeadsOf(part), &h); err != nil || !sent {
 			return err

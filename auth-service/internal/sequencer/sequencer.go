@@ -76,7 +76,6 @@ type Sequencer struct {
 	forced    atomic.Bool   // a round is wanted although an older replica is active
 	headOwed  bool          // these are the round's own
 	lastHead  time.Time
-	lastParts time.Time // when heads went out to each part of many nodes
 	lastPrune time.Time
 	lastTry   time.Time
 
