@@ -197,7 +197,9 @@ func (f *Follower) repair(ctx context.Context) {
 			continue
 		}
 		if err := f.ask(ctx, request); err != nil {
-			f.Log.Warn("revocations not repaired", "from", request.From, "to", request.To, "error", err)
+			if leftOut, write := f.steps.seldom.Next("repair", f.Now()); write {
+				f.Log.Warn("revocations not repaired", "from", request.From, "to", request.To, "error", err, "left_out", leftOut)
+			}
 			if !wait(ctx, 100*time.Millisecond+rand.N(400*time.Millisecond)) {
 				return
 			}
