@@ -60,11 +60,14 @@ func (r *row) entry() contract.Entry {
 	return e
 }
 
+// stateColumns, and what else is asked again and again, names the order of an
+// index: what has only a few rows at its beginning is then found by one step,
+// even while the planner does not know yet that the log has changed.
 const stateColumns = `s.epoch, s.last_number, s.published,
-	COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL), s.last_number + 1) AS oldest`
+	COALESCE((SELECT r.number FROM revocations r WHERE r.number IS NOT NULL ORDER BY r.number LIMIT 1), s.last_number + 1) AS oldest`
 
 func (l sqlLog) selectState() string {
-	return `SELECT ` + stateColumns + `, EXISTS (SELECT 1 FROM revocations r WHERE r.number IS NULL) AS open,
+	return `SELECT ` + stateColumns + `, (SELECT r.id FROM revocations r WHERE r.number IS NULL ORDER BY r.created_at, r.id LIMIT 1) IS NOT NULL AS open,
 		s.incarnation <> ` + l.incarnation + ` AS moved FROM revocation_state s WHERE s.id = 1`
 }
 
@@ -288,6 +291,6 @@ func (l sqlLog) openEpoch(ctx context.Context, seen uint64) error {
 // what is kept stays without gaps.
 func (l sqlLog) prune(ctx context.Context, now time.Time) error {
 	return l.write(ctx, "prune revocations", `DELETE FROM revocations WHERE number IS NOT NULL AND number <
-		COALESCE((SELECT MIN(r.number) FROM revocations r WHERE r.number IS NOT NULL AND r.expires_at > $1),
+		COALESCE((SELECT r.number FROM revocations r WHERE r.number IS NOT NULL AND r.expires_at > $1 ORDER BY r.number LIMIT 1),
 			(SELECT s.last_number + 1 FROM revocation_state s WHERE s.id = 1))`, sqldb.Micros(now))
 }
