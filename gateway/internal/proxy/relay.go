@@ -122,12 +122,9 @@ func (x *exchange) copyFrom(body io.Reader) error {
 
 // Write gives the client some of the answer, and notes that something moves.
 func (x *exchange) Write(p []byte) (int, error) {
-	x.moved.Store(int64(time.Since(x.started)))
 	x.pending = true
-	n, err := x.client.Write(p)
-	if x.quiet {
-		x.moved.Store(idle)
-	}
+	var n int
+	err := x.moving(func() (err error) { n, err = x.client.Write(p); return err })
 	if err != nil {
 		x.lost = err
 	}
@@ -141,11 +138,22 @@ func (x *exchange) Wait() error {
 		return nil
 	}
 	x.pending = false
-	if err := http.NewResponseController(x.client).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := x.moving(http.NewResponseController(x.client).Flush); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		x.lost = err
 		return err //nolint:wrapcheck // nobody reads it: the answer is cut off
 	}
 	return nil
+}
+
+// moving has the client take something. While that lasts, an answer that may
+// else be silent stands still like any other.
+func (x *exchange) moving(send func() error) error {
+	x.moved.Store(int64(time.Since(x.started)))
+	err := send()
+	if x.quiet {
+		x.moved.Store(idle)
+	}
+	return err
 }
 
 // trail sends what came after the body. Fields of the gateway's own and those
