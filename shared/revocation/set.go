@@ -163,8 +163,8 @@ func (s *Set) Len() int {
 
 // Sweep removes the entries that expired before now from one part of the set,
 // and gives memory back when it has become much too large. It holds a lock for
-// well under a millisecond at a time, even at ten million entries; part counts
-// up from call to call, and 64 calls sweep all.
+// about a tenth of a millisecond at a time at ten million entries; part counts up
+// from call to call, and 64 calls sweep all.
 func (s *Set) Sweep(part int, now time.Time) {
 	limit := clamp32(now.Unix())
 	for i := (part%sweepParts + sweepParts) % sweepParts; i < shards; i += sweepParts {
