@@ -36,7 +36,7 @@ fi
 for kind in nats redis; do stop_all "$kind"; done
 if [ "${1:-}" = --purge ]; then
 	rm -rf "$run_dir/bin" "$run_dir/log" "$run_dir/nats" "$run_dir/redis" \
-		"$run_dir/settings" "$run_dir/routes.yaml" "$run_dir/encryption-key" "$run_dir/admin-password"
+		"$run_dir/settings" "$run_dir/routes.yaml" "$run_dir/encryption-key" "$run_dir/admin-password" "$run_dir/assertion-key"
 	rmdir "$run_dir" 2>/dev/null || true
 fi
 say "gatehouse is down"

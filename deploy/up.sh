@@ -100,6 +100,19 @@ keep_secret() {
 	[ -s "$run_dir/$1" ] || (umask 077 && head -c "$2" /dev/urandom | base64 | tr -d '\n' >"$run_dir/$1")
 }
 
+# keep_assertion_key makes once the key by which all gateways sign assertions:
+# 32 random bytes in the form of an Ed25519 key (RFC 8410 section 7), in PEM.
+keep_assertion_key() {
+	[ -s "$run_dir/$1" ] || (
+		umask 077
+		{
+			echo '-----BEGIN PRIVATE KEY-----'
+			{ printf '\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20' && head -c 32 /dev/urandom; } | base64
+			echo '-----END PRIVATE KEY-----'
+		} >"$run_dir/$1"
+	)
+}
+
 start_service() {
 	local name=$1 port=$2 ops=$3
 	case $name in
@@ -122,6 +135,7 @@ start_service() {
 		NATS_URL=${GATEHOUSE_GATEWAY_NATS_URL:-$NATS_URL} \
 			GATEWAY_ADDR=$GATEHOUSE_HOST:$port GATEWAY_OPS_ADDR=$GATEHOUSE_HOST:$ops GATEWAY_NODE_ID=$name \
 			GATEWAY_ISSUER=$public_url GATEWAY_AUDIENCE=$audience GATEWAY_ROUTES=$run_dir/routes.yaml \
+			GATEWAY_ASSERTION_KEY_FILE=$run_dir/assertion-key \
 			GATEWAY_AUTH_URL=$auth_urls GATEWAY_USER_URL=http://$GATEHOUSE_HOST:$GATEHOUSE_USER_PORT \
 			start "$name" "$run_dir/bin/gateway"
 		;;
@@ -150,6 +164,7 @@ make_databases
 start_servers
 keep_secret encryption-key 32
 keep_secret admin-password 18
+keep_assertion_key assertion-key
 [ -z "${GATEHOUSE_ADMIN_PASSWORD:-}" ] || (umask 077 && printf '%s' "$GATEHOUSE_ADMIN_PASSWORD" >"$run_dir/admin-password")
 public_url=http://$GATEHOUSE_HOST:$GATEHOUSE_GATEWAY_PORT
 audience=gatehouse-api

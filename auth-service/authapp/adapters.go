@@ -3,6 +3,7 @@ package authapp
 import (
 	"context"
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -80,8 +81,34 @@ func (k adminKeys) List(ctx context.Context) []httpapi.SigningKey {
 	return out
 }
 
-// Rotate makes the next key sign.
+// publishTime is how long a key is in the key set at least before it signs on an
+// administrator's word: gateways hear of it and fetch the set in far less.
+const publishTime = time.Second
+
+// published waits until the next key is known everywhere.
+func (k adminKeys) published(ctx context.Context) error {
+	var wait time.Duration
+	for _, r := range k.manager.List(ctx) {
+		if r.State == keys.StateNext && r.Use == contract.KeyUseSignature {
+			wait = min(publishTime, publishTime-time.Since(r.CreatedAt))
+		}
+	}
+	if wait <= 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("wait until the next key is known: %w", ctx.Err())
+	case <-time.After(wait):
+		return nil
+	}
+}
+
+// Rotate makes the next key sign, once it has been published for a moment.
 func (k adminKeys) Rotate(ctx context.Context) (httpapi.SigningKey, error) {
+	if err := k.published(ctx); err != nil {
+		return httpapi.SigningKey{}, err
+	}
 	r, err := k.manager.Rotate(ctx)
 	if err == nil {
 		k.log.InfoContext(ctx, "signing key rotated by an administrator", "active", r.KeyID)

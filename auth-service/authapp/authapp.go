@@ -8,11 +8,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/auth-service/internal/auth/password"
+	"gatehouse.internal/auth-service/internal/auth/trail"
 	"gatehouse.internal/auth-service/internal/events"
 	"gatehouse.internal/auth-service/internal/httpapi"
 	"gatehouse.internal/auth-service/internal/keys"
@@ -42,6 +45,8 @@ type App struct {
 	accounts  *outbox.Relay // delivers account events
 	mails     *outbox.Relay // delivers letters; apart, so that a slow mail server delays nothing else
 	service   *auth.Service
+	hasher    *password.Argon2id
+	trail     *trail.Keeper // of the audit trail
 	public    *httpx.Server
 	ops       *httpx.Server
 
@@ -63,7 +68,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 		a.log.Warn("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version exports no traces")
 	}
 	for _, step := range []func(context.Context) error{
-		a.openStore, a.openBus, a.openPublisher, a.openKeys, a.openSequencer, a.openService, a.listen,
+		a.openStore, a.openBus, a.openPublisher, a.openKeys, a.openSequencer, a.openService, a.openTrail, a.listen,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.close())
@@ -100,7 +105,7 @@ func (a *App) api() (http.Handler, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Config{
-		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.sequencer, a.log}, Nodes: a.sequencer.Presence,
+		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.sequencer, a.log}, Nodes: a.sequencer.Presence, RoleTables: a.store,
 		Issuer: a.cfg.Issuer, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins,
 		TrustedProxies: a.cfg.TrustedProxies, Log: a.log, Registry: a.registry,
 	})
@@ -114,11 +119,15 @@ func (a *App) Run(ctx context.Context) error {
 		a.ops.Part(),
 		lifecycle.Part{Name: "signing keys", Run: a.keys.Run},
 		lifecycle.Part{Name: "key watch", Run: func(ctx context.Context) error { return a.publisher.WatchKeys(ctx, a.keys) }},
+		lifecycle.Part{Name: "uses of sessions", Run: func(ctx context.Context) error { return a.publisher.WatchUses(ctx, a.store, time.Now) }},
 		lifecycle.Part{Name: "sequencer", Run: a.sequencer.Run},
 		lifecycle.Part{Name: "account stream", Run: a.publisher.KeepStream},
+		lifecycle.Part{Name: "role table", Run: a.publisher.RolesChanged},
 		lifecycle.Part{Name: "account events", Run: a.accounts.Run},
 		lifecycle.Part{Name: "mails", Run: a.mails.Run},
 		lifecycle.Part{Name: "pruning", Run: a.service.Run},
+		lifecycle.Part{Name: "imported hashes", Run: a.expectBcrypt},
+		lifecycle.Part{Name: "audit trail", Run: a.trail.Run},
 		a.public.Part(),
 		lifecycle.Part{Name: "readiness", Run: a.drain},
 	)

@@ -27,7 +27,7 @@ const (
 )
 
 // settings gives a configuration on embedded parts.
-func settings(t *testing.T, mailURL string) authapp.Config {
+func settings(t testing.TB, mailURL string) authapp.Config {
 	t.Helper()
 	cfg := authapp.Defaults()
 	cfg.DatabaseURL = testenv.SQLite(t)
@@ -63,14 +63,14 @@ func (b *logBook) String() string {
 // running is an app that serves.
 type running struct {
 	*authapp.App
-	t    *testing.T
+	t    testing.TB
 	log  *logBook
 	stop func()
 }
 
 // start runs an app until the test ends or stop is called, and waits until it
 // is ready.
-func start(t *testing.T, cfg authapp.Config) *running {
+func start(t testing.TB, cfg authapp.Config) *running {
 	t.Helper()
 	book := &logBook{}
 	app, err := authapp.New(t.Context(), cfg, httpx.Log(book, "debug"))

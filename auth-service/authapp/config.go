@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/auth-service/internal/auth/role"
 	"gatehouse.internal/auth-service/internal/keys"
 	"gatehouse.internal/auth-service/internal/mail"
+	"gatehouse.internal/auth-service/internal/rolefile"
 	"gatehouse.internal/shared/config"
 	"gatehouse.internal/shared/token"
 )
@@ -48,19 +50,39 @@ type Config struct {
 	TrustedProxies []netip.Prefix `env:"AUTH_TRUSTED_PROXIES" envDefault:"127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"`
 
 	EncryptionKey config.Secret `env:"AUTH_ENCRYPTION_KEY"` // 32 bytes, base64; keep it: keys and sessions hang on it
-	SigningAlg    string        `env:"AUTH_SIGNING_ALG" envDefault:"EdDSA"`
-	SigningKey    config.Secret `env:"AUTH_SIGNING_KEY"` // PEM or JWK, instead of a generated one; its type gives the algorithm
+	// EncryptionKeyOthers are known besides, separated by commas: the one that was
+	// EncryptionKey before, or the one that is to be next.
+	EncryptionKeyOthers config.Secret `env:"AUTH_ENCRYPTION_KEY_OTHERS"`
+	SigningAlg          string        `env:"AUTH_SIGNING_ALG" envDefault:"EdDSA"`
+	SigningKey          config.Secret `env:"AUTH_SIGNING_KEY"` // PEM or JWK, instead of a generated one; its type gives the algorithm
 
-	AccessTTL    time.Duration `env:"AUTH_ACCESS_TTL" envDefault:"15m"`
-	RefreshTTL   time.Duration `env:"AUTH_REFRESH_TTL" envDefault:"168h"`
-	SessionTTL   time.Duration `env:"AUTH_SESSION_TTL" envDefault:"720h"`
+	AccessTTL  time.Duration `env:"AUTH_ACCESS_TTL" envDefault:"15m"`
+	RefreshTTL time.Duration `env:"AUTH_REFRESH_TTL" envDefault:"168h"`
+	SessionTTL time.Duration `env:"AUTH_SESSION_TTL" envDefault:"720h"`
+	// MaxSessions bounds the sessions of one user; 0 is no bound.
+	MaxSessions  int           `env:"AUTH_MAX_SESSIONS"`
 	RefreshGrace time.Duration `env:"AUTH_REFRESH_GRACE" envDefault:"60s"` // 0 for none
 
 	PasswordMinLength int `env:"AUTH_PASSWORD_MIN_LENGTH" envDefault:"15"`
-	HashConcurrency   int `env:"AUTH_HASH_CONCURRENCY"` // password hashes worked out at once, 19 MiB each; 0: one a core
+	PasswordHistory   int `env:"AUTH_PASSWORD_HISTORY" envDefault:"5"` // earlier ones that cannot be chosen again
+	HashConcurrency   int `env:"AUTH_HASH_CONCURRENCY"`                // password hashes worked out at once, 19 MiB each; 0: one a core
+
+	// MFARequiredRoles count with a second factor only: who has one of them and
+	// has not shown a second factor gets a token without it.
+	MFARequiredRoles []string `env:"AUTH_MFA_REQUIRED_ROLES"`
+	// Roles is the file that says which roles there are and what they permit;
+	// without one any role may be given, and none permits anything by name.
+	Roles string `env:"AUTH_ROLES"`
+
+	// AuditRetention is how long audit events are kept; 0 for ever.
+	AuditRetention time.Duration `env:"AUTH_AUDIT_RETENTION" envDefault:"8760h"`
+
+	Limits LimitSettings // what can be tried; see auth.Limits
 
 	SMTPURL  string `env:"AUTH_SMTP_URL"`
 	MailFrom string `env:"AUTH_MAIL_FROM"`
+	// MailTemplates is a folder with letters of the operator's own.
+	MailTemplates string `env:"AUTH_MAIL_TEMPLATES"`
 
 	AdminEmail    string        `env:"AUTH_ADMIN_EMAIL"` // used while there is no administrator
 	AdminPassword config.Secret `env:"AUTH_ADMIN_PASSWORD"`
@@ -85,13 +107,19 @@ func (c *Config) Validate() error {
 	c.checkPlaces(&p)
 	c.checkTokens(&p)
 	c.checkMail(&p)
+	c.Limits.check(&p)
 	if _, err := c.clients(); err != nil {
 		p.add("AUTH_CLIENTS", err)
 	}
+	roles, err := c.roles()
+	p.add("AUTH_ROLES", err)
+	c.checkFactors(&p, roles)
 	p.refuse("LOG_LEVEL", !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "is not debug, info, warn or error")
 	p.refuse("AUTH_PASSWORD_MIN_LENGTH", c.PasswordMinLength < 8 || c.PasswordMinLength > 64, "is not within 8 and 64")
+	p.refuse("AUTH_PASSWORD_HISTORY", c.PasswordHistory < 1 || c.PasswordHistory > auth.MaxPasswordHistory, "is not within 1 and 24")
 	p.refuse("AUTH_HASH_CONCURRENCY", c.HashConcurrency < 0 || c.HashConcurrency > 1024, "is not within 0 and 1024")
 	p.refuse("AUTH_ADMIN_PASSWORD", (c.AdminEmail == "") != (c.AdminPassword == ""), "and AUTH_ADMIN_EMAIL must be set together")
+	p.refuse("AUTH_AUDIT_RETENTION", c.AuditRetention != 0 && c.AuditRetention < leastRetention, "is below 720h and not 0, which is for ever")
 	return errors.Join(p...)
 }
 
@@ -125,6 +153,9 @@ func (c *Config) checkTokens(p *problems) {
 		if _, err := c.encryptionKey(); err != nil {
 			p.add("AUTH_ENCRYPTION_KEY", err)
 		}
+		if _, err := c.otherKeys(); err != nil {
+			p.add("AUTH_ENCRYPTION_KEY_OTHERS", err)
+		}
 	}
 	p.refuse("AUTH_SIGNING_ALG", !slices.Contains([]string{token.AlgEdDSA, token.AlgES256, token.AlgRS256}, c.SigningAlg),
 		"is not EdDSA, ES256 or RS256")
@@ -142,18 +173,42 @@ func (c *Config) checkTokens(p *problems) {
 // for longer (RFC 6265bis).
 const maxSession = 400 * 24 * time.Hour
 
+// leastRetention keeps audit events for longer than anybody needs to notice
+// what they tell of.
+const leastRetention = 30 * 24 * time.Hour
+
 func (c *Config) checkMail(p *problems) {
+
 	if p.need("AUTH_SMTP_URL", c.SMTPURL) {
 		p.add("AUTH_SMTP_URL", mail.CheckURL(c.SMTPURL))
 	}
+	p.add("AUTH_MAIL_TEMPLATES", mail.CheckTemplates(c.MailTemplates))
 	if p.need("AUTH_MAIL_FROM", c.MailFrom) {
 		p.add("AUTH_MAIL_FROM", mail.CheckSender(c.MailFrom))
 	}
 }
 
 // encryptionKey decodes the key, in any of the usual spellings of base64.
-func (c *Config) encryptionKey() ([]byte, error) {
-	text := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(string(c.EncryptionKey)), "=")
+func (c *Config) encryptionKey() ([]byte, error) { return decodeKey(string(c.EncryptionKey)) }
+
+// otherKeys decodes the keys that are known besides. Its errors repeat none.
+func (c *Config) otherKeys() ([][]byte, error) {
+	if c.EncryptionKeyOthers == "" {
+		return nil, nil
+	}
+	var out [][]byte
+	for i, text := range strings.Split(string(c.EncryptionKeyOthers), ",") {
+		key, err := decodeKey(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("element %d %w", i+1, err)
+		}
+		out = append(out, key)
+	}
+	return out, nil
+}
+
+func decodeKey(text string) ([]byte, error) {
+	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(text), "=")
 	key, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, errors.New("is not base64")
@@ -170,6 +225,14 @@ func (c *Config) importedKey() (*keys.Private, error) {
 		return nil, nil //nolint:nilnil // no key is no failure
 	}
 	return keys.ParsePrivate([]byte(c.SigningKey))
+}
+
+// roles reads the file AUTH_ROLES.
+func (c *Config) roles() (*role.Table, error) {
+	if c.Roles == "" {
+		return role.Open(), nil
+	}
+	return rolefile.Load(c.Roles)
 }
 
 // clients reads AUTH_CLIENTS. Its errors repeat no secret, even if somebody

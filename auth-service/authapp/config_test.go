@@ -72,6 +72,7 @@ func TestConfig_refuses(t *testing.T) {
 		{"a collector that is none", "OTEL_EXPORTER_OTLP_ENDPOINT=nowhere", "OTEL_EXPORTER_OTLP_ENDPOINT is not"},
 		{"one address for both", "AUTH_OPS_ADDR=:8081", "AUTH_OPS_ADDR is the same"},
 		{"a key that is not base64", "AUTH_ENCRYPTION_KEY=hunter2!", "AUTH_ENCRYPTION_KEY: is not base64"},
+		{"another key that is none", "AUTH_ENCRYPTION_KEY_OTHERS=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc,hunter2", "AUTH_ENCRYPTION_KEY_OTHERS: element 2"},
 		{"a short key", "AUTH_ENCRYPTION_KEY=aHVudGVyMg==", "AUTH_ENCRYPTION_KEY: has 7 bytes"},
 		{"another algorithm", "AUTH_SIGNING_ALG=HS256", "AUTH_SIGNING_ALG is not"},
 		{"a signing key that is none", "AUTH_SIGNING_KEY=hunter2", "AUTH_SIGNING_KEY"},
@@ -81,8 +82,14 @@ func TestConfig_refuses(t *testing.T) {
 		{"an endless session", "AUTH_SESSION_TTL=20000h", "AUTH_SESSION_TTL"},
 		{"a long grace", "AUTH_REFRESH_GRACE=1h", "AUTH_REFRESH_GRACE"},
 		{"short passwords", "AUTH_PASSWORD_MIN_LENGTH=7", "AUTH_PASSWORD_MIN_LENGTH is not within 8 and 64"},
+		{"a limit that is none", "AUTH_LIMIT_ACCOUNT=10", "AUTH_LIMIT_ACCOUNT"},
+		{"a limit over a moment", "AUTH_LIMIT_DEVICE=10/1s", "AUTH_LIMIT_DEVICE: the period 1s is not within"},
+		{"a limit that bounds nothing", "AUTH_LIMIT_ADDRESS=1000000/15m", "AUTH_LIMIT_ADDRESS: 1000000 tries are not within"},
+		{"letters without a bound", "AUTH_LIMIT_LETTERS_TO=none", "AUTH_LIMIT_LETTERS_TO is none"},
+		{"no memory of passwords", "AUTH_PASSWORD_HISTORY=0", "AUTH_PASSWORD_HISTORY is not within 1 and 24"},
 		{"no hashing at all", "AUTH_HASH_CONCURRENCY=-1", "AUTH_HASH_CONCURRENCY"},
 		{"a password over plain SMTP", "AUTH_SMTP_URL=smtp://u:hunter2@h?tls=off", "AUTH_SMTP_URL: tls=off would send the password in clear"},
+		{"letters that are not there", "AUTH_MAIL_TEMPLATES=/nowhere/at/all", "AUTH_MAIL_TEMPLATES: read mail templates"},
 		{"a sender that is none", "AUTH_MAIL_FROM=nobody", "AUTH_MAIL_FROM"},
 		{"a level that is none", "LOG_LEVEL=loud", "LOG_LEVEL"},
 		{"half an administrator", "AUTH_ADMIN_EMAIL=root@example.com", "AUTH_ADMIN_PASSWORD and AUTH_ADMIN_EMAIL must be set together"},
@@ -103,10 +110,38 @@ func TestConfig_refuses(t *testing.T) {
 	}
 }
 
+func TestConfig_roles_with_a_second_factor_are_those_of_the_file(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "roles.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "AUTH_ROLES=" + path
+	}
+	file := write("roles:\n  finance: { permissions: [bills:pay] }\n  lead: { inherits: [finance] }\n")
+	given := write("roles:\n  finance: { permissions: [bills:pay] }\n  lead: { inherits: [finance] }\n  user: { inherits: [lead] }\n")
+	for _, c := range []struct{ name, file, roles, want string }{
+		{"those that there are", file, "finance,admin", ""},
+		{"any name without a file", "AUTH_ROLES=", "finnance", ""},
+		{"a name that is none", file, "Finance", `AUTH_MFA_REQUIRED_ROLES "Finance" is not the name of a role`},
+		{"an unknown one", file, "lead,finnance", "AUTH_MFA_REQUIRED_ROLES names the role finnance, which AUTH_ROLES does not define"},
+		{"the one of everybody", file, "user", "AUTH_MFA_REQUIRED_ROLES names the role user, which everybody has"},
+		{"one that everybody inherits from", given, "finance", "AUTH_MFA_REQUIRED_ROLES names the role finance, which everybody has"},
+		{"a file that cannot be read", "AUTH_ROLES=/nowhere/at/all", "finance", "AUTH_ROLES: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(environment(c.file, "AUTH_MFA_REQUIRED_ROLES="+c.roles))
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestConfig_takes(t *testing.T) {
 	hash := strings.Repeat("ab", 32)
 	for _, variable := range []string{
-		"AUTH_CLIENTS=gatehouse:" + hash + ",ops:" + hash + ":any", "AUTH_REFRESH_GRACE=0s", "AUTH_PUBLIC_URL=http://127.0.0.1:8080/",
+		"AUTH_CLIENTS=gatehouse:" + hash + ",ops:" + hash + ":any", "AUTH_REFRESH_GRACE=0s", "AUTH_LIMIT_ACCOUNT=none", "AUTH_PUBLIC_URL=http://127.0.0.1:8080/",
 		"AUTH_ENCRYPTION_KEY=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc", "AUTH_ADDR=127.0.0.1:0", "AUTH_ALLOWED_ORIGINS=https://app.example.com",
 	} {
 		if _, err := load(environment(variable)); err != nil {

@@ -24,7 +24,7 @@ type mailbox struct {
 	letters map[string][]string // by recipient
 }
 
-func startMailbox(t *testing.T) *mailbox {
+func startMailbox(t testing.TB) *mailbox {
 	t.Helper()
 	box := &mailbox{letters: map[string][]string{}}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &drop{box: box}, nil }))
@@ -48,7 +48,7 @@ func startMailbox(t *testing.T) *mailbox {
 }
 
 // token waits for a letter to the address and gives the token of its link.
-func (b *mailbox) token(t *testing.T, to string) string {
+func (b *mailbox) token(t testing.TB, to string) string {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -9,9 +9,12 @@ import (
 )
 
 // Main is the program: it reads the settings from the environment, carries out
-// "config check" or "config print" if the arguments say so, and else serves
-// until ctx ends. Its log goes to stderr.
+// "config check", "config print" or one of the commands if the arguments say so,
+// and else serves until ctx ends. Its log goes to stderr.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	if done, err := runCommand(ctx, args, environ, stdout); done {
+		return err
+	}
 	var cfg Config
 	if done, err := config.Command(&cfg, args, environ, stdout, Prefix); done || err != nil {
 		return err

@@ -2,8 +2,6 @@ package authapp
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -11,11 +9,13 @@ import (
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/auth-service/internal/auth/password"
+	"gatehouse.internal/auth-service/internal/auth/role"
 	"gatehouse.internal/auth-service/internal/events"
 	"gatehouse.internal/auth-service/internal/keys"
 	"gatehouse.internal/auth-service/internal/mail"
 	"gatehouse.internal/auth-service/internal/sequencer"
 	"gatehouse.internal/auth-service/internal/sqlstore"
+	"gatehouse.internal/auth-service/internal/totp"
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/outbox"
@@ -29,6 +29,7 @@ import (
 const (
 	purposeSigningKeys = "gatehouse auth-service: encryption of signing keys, 1"
 	purposeRefresh     = "gatehouse auth-service: successors of refresh tokens, 1"
+	purposeFactors     = "gatehouse auth-service: encryption of second factors, 1"
 )
 
 // startTimeout bounds each step of New that works on a database which answers.
@@ -74,7 +75,7 @@ func once(check func(context.Context) error) func(context.Context) error {
 
 func (a *App) openPublisher(context.Context) error {
 	letters, err := mail.New(mail.Config{
-		URL: a.cfg.SMTPURL, From: a.cfg.MailFrom, PublicURL: a.cfg.PublicURL, Now: time.Now,
+		URL: a.cfg.SMTPURL, From: a.cfg.MailFrom, PublicURL: a.cfg.PublicURL, Templates: a.cfg.MailTemplates, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -96,7 +97,7 @@ func (a *App) openPublisher(context.Context) error {
 }
 
 func (a *App) openKeys(ctx context.Context) error {
-	encryptionKey, err := a.subkey(purposeSigningKeys)
+	encryptionKey, otherKeys, err := a.cfg.subkeys(purposeSigningKeys)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (a *App) openKeys(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	a.keys, err = keys.Open(ctx, keys.Options{
-		Store: keyStore{a.store}, EncryptionKey: encryptionKey, Algorithm: a.cfg.SigningAlg, Imported: imported,
+		Store: keyStore{a.store}, EncryptionKey: encryptionKey, OtherKeys: otherKeys, Algorithm: a.cfg.SigningAlg, Imported: imported,
 		TokenLifetime: a.cfg.AccessTTL, Now: time.Now, Log: a.log, Changed: a.publisher.KeysChanged,
 	})
 	if err != nil {
@@ -138,15 +139,26 @@ func (a *App) openSequencer(context.Context) error {
 }
 
 func (a *App) openService(ctx context.Context) error {
-	refreshKey, err := a.subkey(purposeRefresh)
+	refreshKey, otherRefreshKeys, err := a.cfg.subkeys(purposeRefresh)
 	if err != nil {
 		return err
 	}
-	hasher, err := password.NewArgon2id(password.Settings{Concurrent: a.cfg.HashConcurrency})
+	factorKey, otherFactorKeys, err := a.cfg.subkeys(purposeFactors)
 	if err != nil {
+		return err
+	}
+	ceremonies, err := a.ceremonies()
+	if err != nil {
+		return err
+	}
+	if a.hasher, err = password.NewArgon2id(password.Settings{Concurrent: a.cfg.HashConcurrency}); err != nil {
 		return err
 	}
 	verifier, err := a.verifier()
+	if err != nil {
+		return err
+	}
+	tries, err := a.openThrottle()
 	if err != nil {
 		return err
 	}
@@ -154,18 +166,35 @@ func (a *App) openService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	roles, err := a.publishRoles(ctx)
+	if err != nil {
+		return err
+	}
 	a.service, err = auth.New(auth.Config{
 		Issuer: a.cfg.Issuer, Audience: a.cfg.Audience,
 		AccessTTL: a.cfg.AccessTTL, RefreshTTL: a.cfg.RefreshTTL, SessionTTL: a.cfg.SessionTTL, RefreshGrace: a.cfg.RefreshGrace,
-		PasswordMinLength: a.cfg.PasswordMinLength, RefreshKey: refreshKey, Clients: clients,
+		MaxSessions:       a.cfg.MaxSessions,
+		PasswordMinLength: a.cfg.PasswordMinLength, PasswordHistory: a.cfg.PasswordHistory, RefreshKey: refreshKey, Clients: clients, Roles: roles, Limits: a.cfg.Limits.limits(),
+		FactorKeys: append([][]byte{factorKey}, otherFactorKeys...), EarlierRefreshKeys: otherRefreshKeys, MFARoles: a.cfg.MFARequiredRoles,
 	}, auth.Parts{
-		Store: a.store, Signer: a.keys, Verifier: verifier, Revoker: a.sequencer, Hasher: hasher,
-		WakeOutbox: func() { a.accounts.Wake(); a.mails.Wake() },
+		Store: a.store, Signer: a.keys, Verifier: verifier, Revoker: a.sequencer, Hasher: a.hasher, Throttle: tries,
+		Codes: totp.Codes{Issuer: a.siteName()}, Ceremonies: ceremonies, WakeOutbox: func() { a.accounts.Wake(); a.mails.Wake() },
 	})
 	if err != nil {
 		return err
 	}
 	return a.ensureAdministrator(ctx)
+}
+
+// publishRoles reads the roles, and has them told to gateways and services.
+func (a *App) publishRoles(ctx context.Context) (*role.Table, error) {
+	roles, err := a.cfg.roles()
+	if err != nil {
+		return nil, named("AUTH_ROLES", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return roles, a.store.PublishRoles(ctx, roles.Published(), time.Now())
 }
 
 func (a *App) ensureAdministrator(ctx context.Context) (err error) {
@@ -210,15 +239,6 @@ func (a *App) verifier() (*token.Cache, error) {
 
 // cachedTokens bounds the tokens whose signature is remembered.
 const cachedTokens = 10_000
-
-// subkey derives the key for one purpose from AUTH_ENCRYPTION_KEY.
-func (a *App) subkey(purpose string) ([]byte, error) {
-	secret, err := a.cfg.encryptionKey()
-	if err != nil {
-		return nil, named("AUTH_ENCRYPTION_KEY", err)
-	}
-	return hkdf.Key(sha256.New, secret, nil, purpose, keys.EncryptionKeySize)
-}
 
 // named says what was attempted.
 func named(what string, err error) error {

@@ -95,7 +95,7 @@ var archHomes = []struct {
 	{"github.com/lib/pq", []string{"shared/sqldb", "internal/sqlstore"}, "driver errors are told apart in one place"},
 	{"github.com/nats-io/nats.go", []string{"shared/bus"}, "its defaults lose messages and time; bus knows them"},
 	{"github.com/golang-jwt/jwt", []string{"shared/token", "auth-service/internal/keys"}, "it accepts dozens of bad tokens; token closes the gaps"},
-	{"github.com/redis/go-redis", []string{"gateway/internal/limit", "auth-service/internal/sequencer", "shared/revocation"}, "its defaults defeat short deadlines"},
+	{"github.com/redis/go-redis", []string{"gateway/internal/limit", "auth-service/internal/sequencer", "auth-service/internal/throttle", "shared/revocation"}, "its defaults defeat short deadlines"},
 	{"modernc.org/sqlite", []string{"shared/embedded"}, "services link no embedded server"},
 	{"github.com/nats-io/nats-server", []string{"shared/embedded"}, "services link no embedded server"},
 	{"github.com/alicebob/miniredis", []string{"shared/embedded"}, "services link no embedded server"},

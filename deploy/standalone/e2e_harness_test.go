@@ -24,7 +24,8 @@ import (
 // the standalone with three gateways; with GATEHOUSE_E2E_URLS (the gateways,
 // separated by commas), GATEHOUSE_E2E_ADMIN_EMAIL and
 // GATEHOUSE_E2E_ADMIN_PASSWORD they run against a deployment that stands
-// already, such as that of "make up".
+// already, such as that of "make up" with GATEWAY_CREDENTIAL_LIMIT=0 and
+// AUTH_LIMIT_LETTERS_FROM=none.
 
 const (
 	goodPassword  = "a rather long passphrase 77"

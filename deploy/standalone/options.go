@@ -21,6 +21,7 @@ type options struct {
 	opsAddr         string
 	data            string
 	routes          string
+	roles           string
 	adminEmail      string
 	adminPassword   string
 	accessTTL       time.Duration
@@ -44,6 +45,7 @@ func parseOptions(args, environ []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.opsAddr, "ops-addr", "127.0.0.1:9080", "where the first gateway's health and metrics are; the others follow on consecutive ports")
 	flags.StringVar(&o.data, "data", "./.data", "folder that keeps everything; an empty one is a first start")
 	flags.StringVar(&o.routes, "routes", "", "file or folder with further routes")
+	flags.StringVar(&o.roles, "roles", "", "file that says which roles there are and what they permit")
 	flags.StringVar(&o.adminEmail, "admin-email", "admin@example.com", "address of the administrator whom the first start creates")
 	flags.StringVar(&o.adminPassword, "admin-password", "", "password of that administrator; without one it is generated and printed once")
 	flags.DurationVar(&o.accessTTL, "access-ttl", 15*time.Minute, "lifetime of access tokens")
@@ -114,7 +116,7 @@ func (o *options) validate() error {
 	if _, err := mail.ParseAddress(o.adminEmail); err != nil {
 		report("admin-email", "not a mail address")
 	}
-	for name, path := range map[string]string{"routes": o.routes, "signing-key": o.signingKey} {
+	for name, path := range map[string]string{"routes": o.routes, "roles": o.roles, "signing-key": o.signingKey} {
 		if path == "" {
 			continue
 		}

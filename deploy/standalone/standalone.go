@@ -77,10 +77,14 @@ func (s *system) openAuth(ctx context.Context) (*authapp.App, error) {
 	cfg.NATSURL, cfg.RedisURL = s.around.nats.URL(), s.around.redis.URL()
 	cfg.Addr, cfg.OpsAddr = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Issuer, cfg.Audience, cfg.PublicURL = s.publicURL(), []string{audience}, s.publicURL()
+	cfg.Roles = s.options.roles
 	cfg.EncryptionKey = config.Secret(s.folder.key)
 	cfg.AccessTTL, cfg.RefreshTTL, cfg.RefreshGrace = s.options.accessTTL, s.options.refreshTTL, s.options.refreshGrace
 	cfg.SessionTTL = max(cfg.SessionTTL, cfg.RefreshTTL)
 	cfg.SMTPURL, cfg.MailFrom = s.around.sink.URL(), mailFrom
+	if s.options.credentialLimit == 0 { // for tests, which try a lot from one address
+		cfg.Limits = authapp.LimitSettings{Recipient: cfg.Limits.Recipient}
+	}
 	if s.options.signingKey != "" {
 		key, err := os.ReadFile(s.options.signingKey)
 		if err != nil {

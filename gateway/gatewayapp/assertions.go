@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse.internal/gateway/internal/assertion"
+	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/shared/config"
 )
 
@@ -43,3 +44,30 @@ func (a *App) openAssertions() (*assertion.Signer, *assertion.Keys, error) {
 	}
 	return signer, keys, nil
 }
+
+// applyRoutes serves a table. Where its routes ask for assertions and no key
+// was given, that is said with every change: an upstream that asks another
+// node for the key set, or this one after a restart, refuses what this node
+// has signed.
+func (a *App) applyRoutes(table *route.Table) error {
+	if err := a.backends.apply(table); err != nil {
+		return err
+	}
+	if roles, known := a.roles.Table(); known {
+		a.warnOfPermissions(table, roles)
+	}
+	var asking []string
+	for _, r := range table.Routes() {
+		if r.Assertion != "" {
+			asking = append(asking, r.Name)
+		}
+	}
+	if len(asking) > 0 && a.cfg.AssertionKey == "" {
+		a.log.Warn("routes ask for assertions, but GATEWAY_ASSERTION_KEY is not set: this node signs with a key that no other node knows and that ends with its process",
+			"routes", asking[:min(len(asking), maxNamed)], "count", len(asking))
+	}
+	return nil
+}
+
+// maxNamed bounds how many routes one log record names.
+const maxNamed = 20

@@ -1,7 +1,12 @@
 package gatewayapp
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gatehouse.internal/shared/authn"
+	"gatehouse.internal/shared/config"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/token"
@@ -84,4 +92,53 @@ routes:
 	// An assertion is no access token.
 	res, body = w.do("GET", "/api/orders/1", "Authorization: Bearer "+good)
 	wantProblem(t, res, body, 401, fault.TokenInvalid)
+}
+
+// TestAssertions_keyOfNobodyElse has the log say that other nodes do not know
+// the key by which this one signs, for the routes that are concerned.
+func TestAssertions_keyOfNobodyElse(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := config.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	for _, c := range []struct {
+		name, rule string
+		key        config.Secret
+		warned     bool
+	}{
+		{"asked for, without a key", ", assertion: orders", "", true},
+		{"asked for, with a key", ", assertion: orders", given, false},
+		{"not asked for", "", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "routes.yaml")
+			content := `
+upstreams: { up: { targets: ["http://127.0.0.1:9"] } }
+routes:
+  - { name: proven, match: { path: /proven }, upstream: up, auth: required` + c.rule + ` }
+`
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log strings.Builder
+			a := &App{cfg: Config{AssertionKey: c.key, Routes: []string{file}, AuthURL: []string{"http://a"}, UserURL: []string{"http://u"}}, registry: prometheus.NewRegistry()}
+			a.log, a.metrics = slog.New(slog.NewJSONHandler(&log, nil)), newMetrics(a.registry)
+			a.roles = newRoles(a)
+			if err := a.openRoutes(); err != nil {
+				t.Fatal(err)
+			}
+			a.backends.close()
+			if said := strings.Contains(log.String(), "GATEWAY_ASSERTION_KEY is not set"); said != c.warned || said && !strings.Contains(log.String(), `"routes":["proven"]`) {
+				t.Errorf("the log says\n%s", log.String())
+			}
+			if strings.Contains(log.String(), "PRIVATE") {
+				t.Error("the key is in the log")
+			}
+		})
+	}
 }

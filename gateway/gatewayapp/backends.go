@@ -3,7 +3,7 @@ package gatewayapp
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse.internal/gateway/internal/proxy"
+	"gatehouse.internal/gateway/internal/proxy/coding"
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/gateway/internal/upstream"
@@ -35,13 +36,15 @@ type backends struct {
 	pseudonym string
 	metrics   *metrics
 	log       *slog.Logger
+	refresh   time.Duration    // how often the names of targets are looked up
+	encoders  *coding.Encoders // of compressed answers
 
 	serving atomic.Pointer[serving]
 
 	mu     sync.Mutex // guards what follows
 	byName map[string]*backend
-	probes sync.WaitGroup
-	ctx    context.Context // of the health checks; New and close own it
+	tasks  sync.WaitGroup  // health checks and look-ups of names
+	ctx    context.Context // of the tasks; New and close own it
 	cancel context.CancelFunc
 }
 
@@ -52,11 +55,11 @@ type backend struct {
 	options    proxy.TransportOptions             // but for the time-out
 	transports map[time.Duration]*proxy.Transport // by time-out
 	proxies    map[time.Duration]*proxy.Proxy
-	stop       context.CancelFunc // of its health checks
+	stop       context.CancelFunc // of its tasks
 }
 
 func newBackends(b *backends) *backends {
-	b.byName = map[string]*backend{}
+	b.byName, b.encoders = map[string]*backend{}, coding.NewEncoders()
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
@@ -66,16 +69,21 @@ func (b *backends) apply(table *route.Table) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := map[string]*backend{}
+	var problems route.Problems
 	for _, spec := range table.Upstreams() {
 		kept, known := b.byName[spec.Name]
 		if !known || !sameUpstream(kept.spec, spec) {
-			made, err := newBackend(spec, b.log)
+			made, err := b.newBackend(spec)
 			if err != nil {
-				return fmt.Errorf("upstream %s: %w", spec.Name, err)
+				problems = append(problems, problemOf(spec, err))
+				continue
 			}
 			kept = made
 		}
 		next[spec.Name] = kept
+	}
+	if err := problems.Err(); err != nil {
+		return err
 	}
 	s := &serving{table: table, proxies: map[*route.Route]*proxy.Proxy{}}
 	for _, r := range table.Routes() {
@@ -91,10 +99,30 @@ func (b *backends) apply(table *route.Table) error {
 // sameUpstream compares definitions, wherever they were written.
 func sameUpstream(a, b route.Upstream) bool {
 	a.Source, b.Source = route.Position{}, route.Position{}
+	a.TLS, b.TLS = withoutPlaces(a.TLS), withoutPlaces(b.TLS)
 	return reflect.DeepEqual(a, b)
 }
 
-func newBackend(spec route.Upstream, log *slog.Logger) (*backend, error) {
+func withoutPlaces(t *route.TLS) *route.TLS {
+	if t == nil {
+		return nil
+	}
+	files := *t
+	files.At = route.TLSPlaces{}
+	return &files
+}
+
+// problemOf tells what is wrong with an upstream, and in which line.
+func problemOf(spec route.Upstream, err error) route.Problem {
+	if file, is := errors.AsType[*proxy.FileError](err); is && spec.TLS != nil {
+		at := map[string]route.Position{"ca": spec.TLS.At.CA, "cert": spec.TLS.At.Cert, "key": spec.TLS.At.Key}[file.Field]
+		return route.Problem{Position: at, Message: "tls." + file.Field + ": " + file.Error()}
+	}
+	return route.Problem{Position: spec.Source, Message: "upstream " + spec.Name + ": " + err.Error()}
+}
+
+func (b *backends) newBackend(spec route.Upstream) (*backend, error) {
+	log := b.log.With("upstream", spec.Name)
 	settings := upstream.Settings{
 		Targets: spec.Targets, Weights: spec.Weights, Balance: upstream.Balance(spec.Balance), MaxInFlight: spec.MaxInFlight,
 		Ejection: upstream.Ejection(spec.Ejection), Ramp: recoveryRamp,
@@ -114,12 +142,17 @@ func newBackend(spec route.Upstream, log *slog.Logger) (*backend, error) {
 		options: proxy.TransportOptions{Protocol: proxy.Protocol(spec.Protocol), Connect: spec.ConnectTimeout},
 	}
 	if t := spec.TLS; t != nil {
-		files := &proxy.TLSFiles{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Log: log.With("upstream", spec.Name)}
+		files := &proxy.TLSFiles{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, Log: log}
 		if _, err := files.Config(); err != nil {
 			return nil, err
 		}
 		made.options.TLS = files
 	}
+	names := proxy.NamesOptions{Refresh: b.refresh, Log: log, Failed: func() { b.metrics.lookupFailed(spec.Name) }}
+	for _, t := range set.Targets() {
+		names.Hosts = append(names.Hosts, t.URL.Hostname())
+	}
+	made.options.Names = proxy.NewNames(names)
 	return made, nil
 }
 
@@ -142,7 +175,7 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
 		HTTP2:   options.Protocol == proxy.HTTP2 || options.Protocol == proxy.H2C,
 		Failing: to.spec.Failing, Idle: to.spec.IdleTimeout,
-		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Log: b.log, Observe: b.metrics.upstreamAnswered, Retried: b.metrics.retried,
+		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Encoders: b.encoders, Log: b.log, Observe: b.metrics.upstreamAnswered, Retried: b.metrics.retried,
 	}
 	if to.spec.Retries != nil {
 		o.Retries = to.spec.Retries.Attempts
@@ -151,8 +184,7 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 	return to.proxies[timeout]
 }
 
-// replace begins the health checks of new upstreams and ends those of old
-// ones. Requests that are under way to an old one go on.
+// replace begins the tasks of new upstreams and ends those of old ones. Requests that are under way to an old one go on.
 func (b *backends) replace(next map[string]*backend) {
 	for name, old := range b.byName {
 		if next[name] != old {
@@ -167,16 +199,18 @@ func (b *backends) replace(next map[string]*backend) {
 	b.byName = next
 }
 
-// watch probes an upstream that has a health check.
+// watch looks up the names of an upstream's targets, and probes them if it has
+// a health check.
 func (b *backends) watch(each *backend) {
 	ctx, stop := context.WithCancel(b.ctx)
 	each.stop = stop
+	b.tasks.Go(func() { each.options.Names.Run(ctx) })
 	if each.spec.Health == nil {
 		return
 	}
 	health := *each.spec.Health
 	probe := proxy.NewProbe(health.Path, health.Statuses, each.options)
-	b.probes.Go(func() {
+	b.tasks.Go(func() {
 		defer probe.Close()
 		each.set.Watch(ctx, upstream.Health{
 			Interval: health.Interval, Timeout: cmp.Or(health.Timeout, probeTimeout), Probe: probe.Ask,
@@ -196,7 +230,7 @@ func (b *backends) watch(each *backend) {
 // upstream does not say.
 const probeTimeout = 2 * time.Second
 
-// retire ends the health checks and lets go of idle connections.
+// retire ends the tasks and lets go of idle connections.
 func (e *backend) retire() {
 	if e.stop != nil {
 		e.stop()
@@ -232,7 +266,7 @@ func (b *backends) open() map[string]bool {
 	return all
 }
 
-// close ends all health checks and waits for them.
+// close ends all tasks and waits for them.
 func (b *backends) close() {
 	b.cancel()
 	b.mu.Lock()
@@ -243,5 +277,5 @@ func (b *backends) close() {
 			_ = transport.Close() // never fails
 		}
 	}
-	b.probes.Wait()
+	b.tasks.Wait()
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse.internal/gateway/internal/access"
+	"gatehouse.internal/gateway/internal/acme"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/config"
@@ -46,9 +47,17 @@ type Config struct {
 	TLSCert         string         `env:"GATEWAY_TLS_CERT"`
 	TLSKey          string         `env:"GATEWAY_TLS_KEY"`
 
+	ACMEHosts     []string `env:"GATEWAY_ACME_HOSTS"`                                                                 // for which certificates are issued; none for no ACME
+	ACMEEmail     string   `env:"GATEWAY_ACME_EMAIL"`                                                                 // where the authority can reach the operator
+	ACMEDirectory string   `env:"GATEWAY_ACME_DIRECTORY" envDefault:"https://acme-v02.api.letsencrypt.org/directory"` // the authority
+	ACMECache     string   `env:"GATEWAY_ACME_CACHE"`                                                                 // folder for the account, certificates and proofs
+	ACMECA        string   `env:"GATEWAY_ACME_CA"`                                                                    // who may speak for the directory, PEM; the system's authorities if empty
+
 	MaxConnections          int           `env:"GATEWAY_MAX_CONNECTIONS" envDefault:"20000"`           // of all clients; 0 is the default
 	MaxConnectionsPerClient int           `env:"GATEWAY_MAX_CONNECTIONS_PER_CLIENT" envDefault:"2000"` // per address or IPv6 network; 0 is the default
 	DrainDelay              time.Duration `env:"GATEWAY_DRAIN_DELAY" envDefault:"5s"`                  // from not ready to no new connections
+
+	DNSRefresh time.Duration `env:"GATEWAY_DNS_REFRESH" envDefault:"10s"` // how often the names of targets are looked up; 0 is the default
 
 	Profiling bool `env:"GATEWAY_PROFILING"` // pprof on the ops address
 
@@ -62,7 +71,7 @@ type Config struct {
 
 // Validate returns every problem of the settings.
 func (c *Config) Validate() error {
-	for _, list := range [][]string{c.Routes, c.AuthURL, c.UserURL, c.JWKSURL, c.AllowedOrigins} {
+	for _, list := range [][]string{c.Routes, c.AuthURL, c.UserURL, c.JWKSURL, c.AllowedOrigins, c.ACMEHosts} {
 		for i := range list { // a list may be written with spaces
 			list[i] = strings.TrimSpace(list[i])
 		}
@@ -78,9 +87,11 @@ func (c *Config) Validate() error {
 		checkLimit(c.CredentialLimit),
 		checkAssertionKey(c.AssertionKey),
 		checkTLS(c.TLSCert, c.TLSKey),
+		c.checkACME(),
 		checkConnections("GATEWAY_MAX_CONNECTIONS", c.MaxConnections),
 		checkConnections("GATEWAY_MAX_CONNECTIONS_PER_CLIENT", c.MaxConnectionsPerClient),
 		checkDelay(c.DrainDelay),
+		checkRefresh(c.DNSRefresh),
 		config.Required("NATS_URL", c.NATS.URL),
 		checkRedis(c.RedisURL),
 	}
@@ -103,6 +114,7 @@ func (c *Config) Validate() error {
 func (c *Config) complete() {
 	c.RedisPrefix = cmp.Or(c.RedisPrefix, contract.DefaultPrefix)
 	c.NATS.Prefix = cmp.Or(c.NATS.Prefix, contract.DefaultPrefix)
+	c.ACMEDirectory = cmp.Or(c.ACMEDirectory, acme.LetsEncrypt)
 	if c.NodeID == "" {
 		c.NodeID = newNodeID()
 	}
@@ -191,6 +203,20 @@ const maxDrainDelay = 5 * time.Minute
 func checkDelay(d time.Duration) error {
 	if d < 0 || d > maxDrainDelay {
 		return fmt.Errorf("GATEWAY_DRAIN_DELAY: %v is not within 0 and %v", d, maxDrainDelay)
+	}
+	return nil
+}
+
+// The bounds of how often names are looked up: not a burden to name servers,
+// and not so late that a service which has moved is missed.
+const (
+	minRefresh = time.Second
+	maxRefresh = time.Hour
+)
+
+func checkRefresh(d time.Duration) error {
+	if d != 0 && (d < minRefresh || d > maxRefresh) {
+		return fmt.Errorf("GATEWAY_DNS_REFRESH: %v is not within %v and %v", d, minRefresh, maxRefresh)
 	}
 	return nil
 }

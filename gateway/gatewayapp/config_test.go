@@ -49,14 +49,20 @@ func TestCommand_configProblems(t *testing.T) {
 			"everything wrong", goodEnviron("GATEWAY_ADDR=8080", "GATEWAY_OPS_ADDR=x", "GATEWAY_NODE_ID=a.b", "GATEWAY_AUTH_URL=http://a/base", "GATEWAY_USER_URL=u:8082",
 				"GATEWAY_JWKS_URL=nowhere", "GATEWAY_TRUSTED_PROXIES=10.0.0.0", "GATEWAY_ALLOWED_ORIGINS=*", "GATEWAY_CREDENTIAL_LIMIT=-1", "GATEWAY_TLS_CERT=c.pem",
 				"GATEWAY_MAX_CONNECTIONS=-1",
-				"GATEWAY_MAX_CONNECTIONS_PER_CLIENT=-1", "GATEWAY_DRAIN_DELAY=1h", "NATS_PREFIX=a b", "REDIS_URL=http://:hunter2@x", "LOG_LEVEL=loud", "OTEL_EXPORTER_OTLP_ENDPOINT=nowhere"),
+				"GATEWAY_MAX_CONNECTIONS_PER_CLIENT=-1", "GATEWAY_DRAIN_DELAY=1h", "GATEWAY_DNS_REFRESH=1ms", "NATS_PREFIX=a b", "REDIS_URL=http://:hunter2@x", "LOG_LEVEL=loud", "OTEL_EXPORTER_OTLP_ENDPOINT=nowhere"),
 			[]string{
 				"GATEWAY_ADDR", "GATEWAY_OPS_ADDR", "GATEWAY_NODE_ID", "GATEWAY_AUTH_URL", "GATEWAY_USER_URL", "GATEWAY_JWKS_URL", "GATEWAY_TRUSTED_PROXIES",
 				"GATEWAY_ALLOWED_ORIGINS", "GATEWAY_CREDENTIAL_LIMIT", "GATEWAY_TLS_CERT", "GATEWAY_MAX_CONNECTIONS:", "GATEWAY_MAX_CONNECTIONS_PER_CLIENT:",
-				"GATEWAY_DRAIN_DELAY", "NATS_PREFIX", "REDIS_URL", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT",
+				"GATEWAY_DRAIN_DELAY", "GATEWAY_DNS_REFRESH", "NATS_PREFIX", "REDIS_URL", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT",
 			},
 		},
 		{"a certificate that is not there", goodEnviron("GATEWAY_TLS_CERT=/nowhere/c.pem", "GATEWAY_TLS_KEY=/nowhere/k.pem"), []string{"GATEWAY_TLS_CERT", "/nowhere/c.pem"}},
+		{"ACME without hosts", goodEnviron("GATEWAY_ACME_CACHE=/var/lib/acme"), []string{"GATEWAY_ACME_HOSTS: missing"}},
+		{
+			"ACME that cannot work", goodEnviron("GATEWAY_ACME_HOSTS=*.example.com, localhost,a.example.com,a.example.com,192.0.2.1", "GATEWAY_ACME_CACHE=acme", "GATEWAY_ACME_DIRECTORY=http://ca/",
+				"GATEWAY_ACME_CA=/nowhere/ca.pem", "GATEWAY_TLS_CERT=/nowhere/c.pem", "GATEWAY_TLS_KEY=/nowhere/k.pem"),
+			[]string{`"*.example.com" is not`, `"localhost" is not`, `"192.0.2.1" is not`, "a.example.com appears twice", "GATEWAY_ACME_CACHE", "GATEWAY_ACME_DIRECTORY", "GATEWAY_ACME_CA", "not both"},
+		},
 		{"a misspelt variable", goodEnviron("GATEWAY_AUDIENZ=x"), []string{"GATEWAY_AUDIENZ"}},
 		{"a file that is not there", goodEnviron("GATEWAY_ISSUER_FILE=/nowhere"), []string{"GATEWAY_ISSUER"}},
 	} {

@@ -24,10 +24,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gatehouse.internal/gateway/internal/access"
+	"gatehouse.internal/gateway/internal/acme"
 	"gatehouse.internal/gateway/internal/limit"
 	"gatehouse.internal/gateway/internal/proxy"
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/routefile"
+	"gatehouse.internal/shared/authn"
 	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/httpx"
 	"gatehouse.internal/shared/lifecycle"
@@ -42,18 +44,21 @@ type App struct {
 	registry *prometheus.Registry
 	metrics  *metrics
 
-	bus      *bus.Bus
-	redis    io.Closer
-	limiter  *limit.Limiter
-	keys     *token.RemoteKeys
-	watch    *keyWatch
-	checker  *revocation.Checker
-	live     *live.Registry
-	backends *backends
-	routes   *routefile.Loader
-	health   *httpx.Health
-	server   *httpx.Server
-	ops      *httpx.Server
+	bus          *bus.Bus
+	redis        io.Closer
+	limiter      *limit.Limiter
+	keys         *token.RemoteKeys
+	watch        *keyWatch
+	uses         *uses
+	roles        *authn.RemoteRoles
+	checker      *revocation.Checker
+	live         *live.Registry
+	backends     *backends
+	routes       *routefile.Loader
+	health       *httpx.Health
+	certificates *acme.Certificates // nil unless they are issued by ACME
+	server       *httpx.Server
+	ops          *httpx.Server
 }
 
 // New takes both addresses and reads the routes. The broker, Redis and all
@@ -84,7 +89,12 @@ func (a *App) openTokens() (err error) {
 		return err
 	}
 	a.keys = token.NewRemoteKeys(token.RemoteKeysConfig{URLs: a.cfg.JWKSURL, Now: time.Now, Log: a.log})
+	a.roles = newRoles(a)
 	a.watch = newKeyWatch(a.bus, a.keys, a.log)
+	a.uses = newUses(func(ctx context.Context, payload []byte) error {
+		_, err := a.bus.Request(ctx, a.bus.Subjects().SessionUses(), payload)
+		return err
+	}, a.log)
 	return nil
 }
 
@@ -111,11 +121,11 @@ func (a *App) openRevocations() error {
 // openRoutes reads the route files.
 func (a *App) openRoutes() (err error) {
 	a.backends = newBackends(&backends{
-		live: a.live, pseudonym: proxy.Pseudonym(a.cfg.NodeID), metrics: a.metrics, log: a.log,
+		live: a.live, pseudonym: proxy.Pseudonym(a.cfg.NodeID), metrics: a.metrics, log: a.log, refresh: a.cfg.DNSRefresh,
 	})
 	a.registry.MustRegister(newTargetStates(a.backends))
 	a.routes, err = routefile.Open(routefile.Config{
-		Paths: a.cfg.Routes, Apply: a.backends.apply, Log: a.log,
+		Paths: a.cfg.Routes, Apply: a.applyRoutes, Log: a.log,
 		Settings: routefile.Settings{AuthTargets: a.cfg.AuthURL, UserTargets: a.cfg.UserURL, CredentialLimit: a.cfg.CredentialLimit},
 	})
 	return err
@@ -127,7 +137,11 @@ func (a *App) listen() error {
 	if err != nil {
 		return err
 	}
-	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), httpx.WithTLS(a.cfg.TLSCert, a.cfg.TLSKey),
+	secure, err := a.serveTLS()
+	if err != nil {
+		return err
+	}
+	a.server, err = httpx.Listen("http", a.cfg.Addr, handler, httpx.WithLog(a.log), secure,
 		httpx.WithCleartextHTTP2(), httpx.WithConnectionMetrics(a.registry, "gateway"), httpx.WithDrain(finishTime+a.cfg.DrainDelay, a.cfg.DrainDelay),
 		httpx.WithLimits(httpx.Limits{
 			Connections: a.cfg.MaxConnections, ConnectionsPerClient: cmp.Or(a.cfg.MaxConnectionsPerClient, connectionsPerClient), Exempt: a.cfg.TrustedProxies,
@@ -160,12 +174,14 @@ func (a *App) handler() (*echo.Echo, error) {
 		gate: &access.Gate{
 			Tokens:      &tokens{cache: token.NewCache(verifier, verifiedTokens), metrics: a.metrics},
 			Revocations: a.checker,
+			Permissions: a.roles,
 			Origins:     origins,
 		},
 		limiter: a.limiter,
 		trust:   a.cfg.TrustedProxies,
 		cors:    cors{origins: origins, any: len(a.cfg.AllowedOrigins) > 0},
 		metrics: a.metrics,
+		uses:    a.uses,
 		sign:    signer.Assertion,
 		own:     ownAnswers(a.backends, assertionKeys.Set()),
 	}
@@ -182,18 +198,24 @@ func (a *App) Run(ctx context.Context) error {
 		View: a.checker.View, Bus: a.bus, Log: a.log, Metrics: a.checker.Metrics, Now: time.Now,
 		Address: a.Addr(), Version: version(), KeysStale: a.watch.stale,
 	}
-	err := lifecycle.Run(ctx, a.log, // stopped in reverse order
-		lifecycle.Part{Name: "keys", Run: a.keys.Run},
-		lifecycle.Part{Name: "key watch", Run: a.watch.run},
-		lifecycle.Part{Name: "revocations", Run: follower.Run},
-		lifecycle.Part{Name: "routes", Run: a.routes.Run},
+	parts := []lifecycle.Part{ // stopped in reverse order
+		{Name: "keys", Run: a.keys.Run},
+		{Name: "key watch", Run: a.watch.run},
+		{Name: "role table", Run: a.roles.Run},
+		{Name: "role watch", Run: a.watchRoles},
+		{Name: "revocations", Run: follower.Run},
+		{Name: "routes", Run: a.routes.Run},
+		{Name: "uses of sessions", Run: a.uses.run},
 		a.ops.Part(),
-		lifecycle.Part{Name: "long answers", Run: a.live.Run},
+		{Name: "long answers", Run: a.live.Run},
 		a.server.Part(),
-		lifecycle.Part{Name: "endless answers", Run: a.live.Leave},
-		lifecycle.Part{Name: "readiness", Run: a.drain, StopTimeout: a.cfg.DrainDelay + lifecycle.DefaultStopTimeout},
-	)
-	return errors.Join(err, a.close())
+		{Name: "endless answers", Run: a.live.Leave},
+		{Name: "readiness", Run: a.drain, StopTimeout: a.cfg.DrainDelay + lifecycle.DefaultStopTimeout},
+	}
+	if a.certificates != nil {
+		parts = append([]lifecycle.Part{{Name: "certificates", Run: a.certificates.Run}}, parts...)
+	}
+	return errors.Join(lifecycle.Run(ctx, a.log, parts...), a.close())
 }
 
 // connectionsPerClient is a tenth of all by default.

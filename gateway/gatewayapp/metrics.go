@@ -18,6 +18,7 @@ type metrics struct {
 	upstream *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	lookups  *prometheus.CounterVec
 	ended    *prometheus.CounterVec
 
 	good       atomic.Uint64 // tokens
@@ -42,12 +43,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_gateway_upstream_retries_total", Help: "Calls made again because the one before had failed.",
 		}, []string{"upstream"}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatehouse_gateway_lookup_failures_total", Help: "Names of targets that could not be looked up; the addresses known before stay in use.",
+		}, []string{"upstream"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_gateway_long_answers_ended_total",
 			Help: "Long answers that have ended: by themselves or an end of theirs (ended), or by the gateway for the given cause.",
 		}, []string{"kind", "cause"}),
 	}
-	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures, m.retries, m.ended,
+	registry.MustRegister(m.refusals, m.limited, m.upstream, m.failures, m.retries, m.lookups, m.ended,
 		counter("gatehouse_gateway_tokens_good_total", "Access tokens found good.", &m.good),
 		counter("gatehouse_gateway_signature_checks_total", "Signatures checked; the other good tokens were found in the cache.", &m.signatures))
 	return m
@@ -68,6 +72,9 @@ func (m *metrics) upstreamAnswered(upstream string, status int, took time.Durati
 
 // retried is told of every call that is made again.
 func (m *metrics) retried(upstream string) { m.retries.WithLabelValues(upstream).Inc() }
+
+// lookupFailed is told of every look-up of a target's name that fails.
+func (m *metrics) lookupFailed(upstream string) { m.lookups.WithLabelValues(upstream).Inc() }
 
 func (m *metrics) refused(route string, kind fault.Kind) {
 	m.refusals.WithLabelValues(route, string(kind)).Inc()

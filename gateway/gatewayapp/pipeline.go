@@ -29,7 +29,8 @@ type pipeline struct {
 	cors     cors
 	metrics  *metrics
 	sign     func(token string, c *contract.Claims, audience string) (string, error) // what upstreams want proof of
-	own      map[string]http.HandlerFunc                                             // what the gateway answers itself, by route
+	uses     *uses
+	own      map[string]http.HandlerFunc // what the gateway answers itself, by route
 }
 
 // middleware puts the pipeline in place of Echo's router, which would decode
@@ -72,7 +73,7 @@ func (p *pipeline) serve(q *request) error {
 		(*pipeline).answerOrigin, // CORS headers, also on refusals
 		(*pipeline).findRoute,    // by method, host and path; 404, 405, OPTIONS
 		(*pipeline).limitAddress, // before a token costs anything
-		(*pipeline).identify,     // token, revocation, cross-origin, roles, verified e-mail
+		(*pipeline).identify,     // token, revocation, cross-origin, roles, verified e-mail, second factor
 		(*pipeline).limitUser,
 		(*pipeline).forward, // body limit, upstream
 	}
@@ -127,6 +128,7 @@ func (p *pipeline) identify(q *request) error {
 	switch {
 	case claims != nil:
 		httpx.LogUser(q.r.Context(), claims.Subject)
+		p.uses.note(claims.SessionID)
 	case q.route.Upstream != issuerUpstream || !q.fromCookie:
 		q.token = "" // nobody judged it, so nobody gets it
 	}
@@ -143,7 +145,7 @@ func whole(lines []string) string {
 }
 
 func demands(r *route.Route) access.Demands {
-	d := access.Demands{Roles: r.Roles, VerifiedEmail: r.VerifiedEmail, MaxStaleness: r.MaxStaleness}
+	d := access.Demands{Roles: r.Roles, Permissions: r.Permissions, VerifiedEmail: r.VerifiedEmail, SecondFactor: r.MFA, MaxStaleness: r.MaxStaleness}
 	switch r.Auth {
 	case route.AuthNone:
 		d.Identity = access.None
@@ -187,7 +189,7 @@ func (p *pipeline) forward(q *request) error {
 		WithholdAuthorization: q.route.WithholdAuthorization,
 		RequestHeaders:        &q.route.RequestHeaders, ResponseHeaders: &q.route.ResponseHeaders,
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
-		EndAtExpiry: q.route.EndAtExpiry, Total: q.route.Total,
+		EndAtExpiry: q.route.EndAtExpiry, Total: q.route.Total, Compress: q.route.Compress,
 	}
 	if q.route.Assertion != "" && q.claims != nil {
 		var err error

@@ -21,6 +21,8 @@ func TestPipeline_WhoMayPass(t *testing.T) {
 	good := w.token(nil)
 	admin := w.token(func(c *contract.Claims) { c.Roles = []string{"user", "admin"} })
 	unverified := w.token(func(c *contract.Claims) { c.EmailVerified = false })
+	factor := w.token(func(c *contract.Claims) { c.Methods = []string{"pwd", "otp", contract.MethodMFA} })
+	withheld := w.token(func(c *contract.Claims) { c.Withheld = []string{"admin"} })
 	expired := w.token(func(c *contract.Claims) {
 		c.IssuedAt, c.NotBefore, c.ExpiresAt = ago(time.Hour), ago(time.Hour), ago(time.Minute)
 	})
@@ -45,6 +47,9 @@ func TestPipeline_WhoMayPass(t *testing.T) {
 		{"nobody on it", "/api/orders/admin/x", "", 401, fault.TokenMissing},
 		{"an unverified address", "/api/verified/x", unverified, 403, fault.EmailUnverified},
 		{"a verified address", "/api/verified/x", good, 200, ""},
+		{"a session without a second factor", "/api/mfa/x", good, 403, fault.MFARequired},
+		{"a session with a second factor", "/api/mfa/x", factor, 200, ""},
+		{"an administrator who has shown no second factor", "/api/orders/admin/x", withheld, 403, fault.MFARequired},
 		{"a path without a route", "/nowhere", good, 404, fault.RouteNotFound},
 		{"a built-in path that does not exist", "/auth/nowhere", good, 404, fault.RouteNotFound},
 		{"the gateway's own route", "/admin/routes", good, 403, fault.InsufficientRole},

@@ -19,7 +19,7 @@ const routesUsage = `usage: gateway routes COMMAND
   lint [FILE|FOLDER]...      every problem of the files, with its place
   list [FILE|FOLDER]...      the table that they make, built-in routes included
   public [FILE|FOLDER]...    all that can be reached without a token
-  explain METHOD URL [--role R]... [--unverified] [FILE|FOLDER]...
+  explain METHOD URL [--role R]... [--permission P]... [--unverified] [--mfa] [FILE|FOLDER]...
                              which route a request takes, who may pass, where it goes
   diff OLD NEW               who gains or loses access; each a file or a folder
   schema                     the JSON Schema of a route file, for editors

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,13 +20,18 @@ import (
 
 // explain says what becomes of a request, step by step as the pipeline goes.
 func (c *routesCommand) explain(args []string) error {
-	var roles []string
+	var roles, permissions []string
 	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
 	flags.Func("role", "a role of the caller", func(role string) error {
 		roles = append(roles, role)
 		return nil
 	})
+	flags.Func("permission", "a permission that the caller's roles give", func(permission string) error {
+		permissions = append(permissions, permission)
+		return nil
+	})
 	unverified := flags.Bool("unverified", false, "the caller's e-mail address is not verified")
+	factor := flags.Bool("mfa", false, "the caller has shown a second factor")
 	rest, err := parse(flags, args)
 	if err != nil {
 		return err
@@ -37,8 +44,12 @@ func (c *routesCommand) explain(args []string) error {
 		return trouble(err)
 	}
 	e := &explanation{ctx: c.ctx, table: table, method: rest[0], target: rest[1], out: tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)}
-	if len(roles) > 0 || *unverified {
+	if len(roles)+len(permissions) > 0 || *unverified || *factor {
+		e.permissions = permissions
 		e.caller = &contract.Claims{Roles: roles, EmailVerified: !*unverified}
+		if *factor {
+			e.caller.Methods = []string{contract.MethodMFA}
+		}
 	}
 	passes := e.tell()
 	if err := e.out.Flush(); err != nil {
@@ -57,6 +68,7 @@ type explanation struct {
 	table          *route.Table
 	method, target string
 	caller         *contract.Claims // nil if nobody in particular asks
+	permissions    []string         // that its roles give
 	out            *tabwriter.Writer
 }
 
@@ -72,7 +84,11 @@ func (e *explanation) tell() bool {
 	}
 	path, err := route.CheckTarget(e.method, e.target, host)
 	if err != nil {
-		return e.refused("the path has more than one reading", err)
+		because := "the path has more than one reading"
+		if e.method != http.MethodOptions && !slices.Contains(route.Methods(), e.method) {
+			because = "no route can have this method"
+		}
+		return e.refused(because, err)
 	}
 	r, allow := e.table.Match(e.method, host, path)
 	if r == nil {
@@ -129,6 +145,9 @@ func (e *explanation) terms(r *route.Route) {
 		e.line("limit", "%d requests per %v by %s", l.Requests, l.Per, l.By)
 	}
 	e.line("body", "at most %d bytes", r.MaxBody)
+	if len(r.Compress) > 0 {
+		e.line("answers", "in %s, where clients take that", strings.Join(r.Compress, " or "))
+	}
 }
 
 // forwarded tells where the request goes.
@@ -150,7 +169,7 @@ func (e *explanation) forwarded(r *route.Route, path string) {
 
 // verdict asks the gate that decides in the gateway.
 func (e *explanation) verdict(r *route.Route) bool {
-	gate := access.Gate{Tokens: described{e.caller}, Revocations: described{}}
+	gate := access.Gate{Tokens: described{caller: e.caller}, Revocations: described{}, Permissions: described{permissions: e.permissions}}
 	request := access.Request{Method: e.method}
 	who := "a caller without a token"
 	if e.caller != nil {
@@ -167,7 +186,15 @@ func (e *explanation) verdict(r *route.Route) bool {
 }
 
 // described stands for a caller of whom only what matters is known.
-type described struct{ caller *contract.Claims }
+type described struct {
+	caller      *contract.Claims
+	permissions []string
+}
+
+// Permit goes by what was said of the caller, whatever its roles.
+func (d described) Permit(_, permissions []string) (bool, error) {
+	return !slices.ContainsFunc(permissions, func(p string) bool { return !slices.Contains(d.permissions, p) }), nil
+}
 
 // Verify takes every token for the caller's.
 func (d described) Verify(context.Context, string) (*contract.Claims, error) { return d.caller, nil }

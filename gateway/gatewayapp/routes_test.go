@@ -39,6 +39,10 @@ func TestCommand_routes(t *testing.T) {
 		{"explain-role", "explain POST /api/orders/7 --role user " + teams},
 		{"explain-other-role", "explain POST /api/orders/7 " + teams + " --role accountant"},
 		{"explain-unverified", "explain POST /api/orders/7 " + teams + " --role user --unverified"},
+		{"explain-no-factor", "explain POST /api/refunds/7 " + teams + " --role user"},
+		{"explain-factor", "explain POST /api/refunds/7 " + teams + " --role user --mfa"},
+		{"explain-permission", "explain PUT /api/orders/7/price --role user --permission orders:price " + teams},
+		{"explain-no-permission", "explain PUT /api/orders/7/price --role user --permission orders:read " + teams},
 		{"explain-host", "explain GET http://PAY.example:8080/api/orders/7/invoice --role user --role accountant " + teams},
 		{"explain-host-method", "explain PUT http://pay.example/api/orders/7/invoice --role accountant " + teams},
 		{"explain-optional", "explain HEAD /api/catalogue/7;currency=eur/price --unverified " + teams},
@@ -86,7 +90,7 @@ func TestCommand_routesFromTheEnvironment(t *testing.T) {
 		return out.String(), err
 	}
 	environ := goodEnviron("GATEWAY_ROUTES=" + teams + "/orders.yaml, " + teams + "/billing")
-	if out, err := run(environ, "lint"); err != nil || !strings.Contains(out, "the routes are good: 4, beside ") {
+	if out, err := run(environ, "lint"); err != nil || !strings.Contains(out, "the routes are good: 6, beside ") {
 		t.Errorf("%q, %v", out, err)
 	}
 	if out, err := run(environ, "explain", "GET", "/users/me"); err != nil || !strings.Contains(out, "GET /users/me to users: http://u:8082") {

@@ -33,6 +33,8 @@ routes:
   - { name: optional, match: { path: /api/optional/* }, upstream: orders, auth: optional }
   - { name: orders, match: { path: /api/orders/* }, upstream: orders, auth: required }
   - { name: users-only, match: { path: /api/orders/admin/* }, upstream: orders, auth: required, roles: [admin], max_staleness: 2s }
+  - { name: second-factor, match: { path: /api/mfa/* }, upstream: orders, auth: required, mfa: true }
+  - { name: permitted, match: { path: /api/permitted/* }, upstream: orders, auth: required, permissions: [orders:read, orders:write] }
   - { name: verified, match: { path: /api/verified/* }, upstream: orders, auth: required, verified_email: true }
   - { name: rewritten, match: { path: /v1/things/* }, upstream: orders, auth: none, rewrite: { strip_prefix: /v1 } }
   - { name: limited, match: { path: /api/limited/* }, upstream: orders, auth: none, rate_limit: { requests: 3, per: 1m, by: ip } }
@@ -61,6 +63,7 @@ type world struct {
 	rawAnswer http.HandlerFunc // before the body has been read
 	head      uint64           // number of the last revocation
 	mute      bool             // the sequencer says nothing
+	roles     contract.RoleTable
 }
 
 // newWorld starts a gateway; edit may change its settings first.
@@ -122,6 +125,16 @@ func (w *world) upstream(rw http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/.well-known/jwks.json":
 		w.issuer.ServeHTTP(rw, r)
+		return
+	case contract.RolesPath:
+		w.mu.Lock()
+		roles := w.roles
+		w.mu.Unlock()
+		if roles.Version == 0 {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_ = json.NewEncoder(rw).Encode(roles)
 		return
 	case "/livez":
 		return

@@ -35,6 +35,13 @@ type Revocations interface {
 	Check(ctx context.Context, claims *contract.Claims, maxStaleness time.Duration) error
 }
 
+// Roles knows what roles permit; RemoteRoles does.
+type Roles interface {
+	// Permit reports whether the roles together give all the permissions, and
+	// fails if that is not known.
+	Permit(roles, permissions []string) (bool, error)
+}
+
 // DefaultMaxStaleness is how old the knowledge of revocations may be when an
 // Authenticator does not say.
 const DefaultMaxStaleness = 30 * time.Second
@@ -44,6 +51,7 @@ type Authenticator struct {
 	Tokens       Tokens        // with Assertions, a verifier of contract.AssertionType for this service's audience
 	Revocations  Revocations   // nil: revocation is left to the gateway
 	MaxStaleness time.Duration // 0: DefaultMaxStaleness
+	Roles        Roles         // for RequirePermission alone
 	// Assertions has the caller known by the gateway's own word for this
 	// service, X-Gatehouse-Assertion, in place of the access token: the request
 	// has then passed the gateway within the last minute, and what this service
@@ -73,6 +81,41 @@ func (a *Authenticator) RequireRole(role string, next http.Handler) http.Handler
 		}
 		next.ServeHTTP(w, r)
 	}))
+}
+
+// RequireSecondFactor is Require, and refuses callers whose session has not
+// shown a second factor ("amr" without "mfa", RFC 8176).
+func (a *Authenticator) RequireSecondFactor(next http.Handler) http.Handler {
+	return a.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if claims, ok := ClaimsFrom(r.Context()); !ok || !claims.SecondFactor() {
+			httpx.WriteProblem(w, r, fault.New(fault.MFARequired, "This needs a token of a session that has shown a second factor."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// RequirePermission is Require, and refuses callers whose roles do not permit
+// this. Without Roles it refuses everybody.
+func (a *Authenticator) RequirePermission(permission string, next http.Handler) http.Handler {
+	return a.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.permit(r, permission); err != nil {
+			httpx.WriteProblem(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+}
+
+func (a *Authenticator) permit(r *http.Request, permission string) error {
+	claims, ok := ClaimsFrom(r.Context())
+	if ok && a.Roles != nil {
+		permitted, err := a.Roles.Permit(claims.Roles, []string{permission})
+		if permitted || err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.InsufficientRole, "This needs the permission "+permission+".")
 }
 
 func (a *Authenticator) authenticate(r *http.Request) (*contract.Claims, error) {

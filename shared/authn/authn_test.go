@@ -193,6 +193,30 @@ func TestAuthenticator_RequireRole(t *testing.T) {
 	})
 }
 
+func TestAuthenticator_RequireSecondFactor(t *testing.T) {
+	issuer := tokentest.New(t, token.AlgEdDSA)
+	a := &authn.Authenticator{Tokens: issuer.Verifier(t, time.Now)}
+	for _, c := range []struct {
+		methods []string
+		status  int
+		code    fault.Kind
+	}{
+		{[]string{"pwd", "otp", "mfa"}, 200, ""}, {[]string{"pwd"}, 403, fault.MFARequired}, {nil, 403, fault.MFARequired},
+	} {
+		claims := tokentest.Claims(time.Now())
+		claims.Methods = c.methods
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+issuer.Token(claims))
+		var next service
+		w := httptest.NewRecorder()
+		a.RequireSecondFactor(&next).ServeHTTP(w, r)
+		mustAnswer(t, w, c.status, c.code)
+		if next.called != (c.status == 200) {
+			t.Errorf("%v: the handler ran: %v", c.methods, next.called)
+		}
+	}
+}
+
 func TestAuthenticator_Staleness(t *testing.T) {
 	issuer := tokentest.New(t, token.AlgEdDSA)
 	for _, c := range []struct{ set, want time.Duration }{{0, authn.DefaultMaxStaleness}, {2 * time.Second, 2 * time.Second}} {

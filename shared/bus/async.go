@@ -7,13 +7,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Receipt is a stream's word that it has a message.
+type Receipt struct {
+	Number    uint64 // of the message, as the broker counts; it rises as long as the stream loses nothing at its end
+	Duplicate bool   // the stream had a message of that id already, and this is its number
+}
+
 // StoreAsync sends a message to the stream of its subject, and to whoever
 // listens now, without waiting for the stream. Messages go out in the order of
 // the calls. An error means that it was not sent. The returned function waits
 // until the stream has acknowledged the message; an error of it leaves open
 // whether the stream has the message, as with Store, and the same rule for
 // msgID holds.
-func (b *Bus) StoreAsync(subject, msgID string, data []byte) (acknowledged func(ctx context.Context) error, err error) {
+func (b *Bus) StoreAsync(subject, msgID string, data []byte) (acknowledged func(ctx context.Context) (Receipt, error), err error) {
 	if !b.connected.Load() {
 		return nil, b.failure("store "+subject, nats.ErrDisconnected)
 	}
@@ -23,14 +29,14 @@ func (b *Bus) StoreAsync(subject, msgID string, data []byte) (acknowledged func(
 	if err != nil {
 		return nil, b.failure("store "+subject, err)
 	}
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (Receipt, error) {
 		select {
-		case <-future.Ok():
-			return nil
+		case ack := <-future.Ok():
+			return Receipt{ack.Sequence, ack.Duplicate}, nil
 		case err := <-future.Err():
-			return b.failure("store "+subject, err)
+			return Receipt{}, b.failure("store "+subject, err)
 		case <-ctx.Done():
-			return b.failure("store "+subject, ctx.Err())
+			return Receipt{}, b.failure("store "+subject, ctx.Err())
 		}
 	}, nil
 }

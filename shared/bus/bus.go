@@ -101,7 +101,8 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	b.conn = conn
-	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(callTimeout)); err != nil {
+	// What a stream never acknowledges is not kept for ever.
+	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(callTimeout), jetstream.WithPublishAsyncTimeout(callTimeout)); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}

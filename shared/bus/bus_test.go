@@ -332,6 +332,7 @@ func TestHungServer_callsEndWithinABound(t *testing.T) {
 		call("Ready", b.Ready)
 		call("Request", func(ctx context.Context) error { _, err := b.Request(ctx, "r", nil); return err })
 		call("Store", func(ctx context.Context) error { return b.Store(ctx, "stored.a", "1", nil) })
+		call("MessageInStream", func(ctx context.Context) error { _, _, err := b.MessageInStream(ctx, "S", 1); return err })
 		call("LastInStream", func(ctx context.Context) error { _, _, err := b.LastInStream(ctx, "S", "stored.a"); return err })
 	}
 	calls()

@@ -24,7 +24,7 @@ var away = []error{
 	nats.ErrReconnectBufExceeded, nats.ErrStaleConnection, nats.ErrNoResponders, nats.ErrTimeout, nats.ErrNoServers,
 	nats.ErrHeadersNotSupported, // what the library says before the first connection
 	context.DeadlineExceeded,
-	jetstream.ErrNoStreamResponse, jetstream.ErrNoHeartbeat, jetstream.ErrJetStreamNotEnabled,
+	jetstream.ErrNoStreamResponse, jetstream.ErrAsyncPublishTimeout, jetstream.ErrNoHeartbeat, jetstream.ErrJetStreamNotEnabled,
 	jetstream.ErrJetStreamNotEnabledForAccount, jetstream.ErrServerShutdown, jetstream.ErrConsumerDeleted,
 }
 

@@ -13,6 +13,7 @@ import (
 const (
 	replayBatch    = 256
 	replayWait     = 2 * time.Second // for the next message of a batch
+	replayBegin    = 2 * time.Second // to get a consumer; a cluster without a leader does not answer, and forgets the question
 	replayFailures = 5               // without a message between them
 	replayIdle     = 30 * time.Second
 )
@@ -66,7 +67,7 @@ type replay struct {
 // run reads with one consumer from next on, until the end or a disturbance. It
 // reports done when nothing is left up to last.
 func (r *replay) run(ctx context.Context) (done bool, err error) {
-	call, cancel := withCallTimeout(ctx)
+	call, cancel := context.WithTimeout(ctx, replayBegin)
 	defer cancel()
 	consumer, err := r.stream.CreateConsumer(call, jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,

@@ -114,6 +114,30 @@ func (b *Bus) LastInStream(ctx context.Context, stream, subject string) ([]byte,
 	return msg.Data, true, nil
 }
 
+// MessageInStream gives the message with a number of the broker's, and false if
+// the stream does not have it. A stream that does not exist is an error of kind
+// fault.NotFound.
+func (b *Bus) MessageInStream(ctx context.Context, stream string, number uint64) ([]byte, bool, error) {
+	ctx, cancel := withCallTimeout(ctx)
+	defer cancel()
+	attempted := fmt.Sprintf("read message %d of stream %s", number, stream)
+	if !b.connected.Load() {
+		return nil, false, b.failure(attempted, nats.ErrDisconnected)
+	}
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, false, b.failure(attempted, err)
+	}
+	msg, err := s.GetMsg(ctx, number)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, b.failure(attempted, err)
+	}
+	return msg.Data, true, nil
+}
+
 // Extent is how far a stream reaches, in the broker's sequence numbers. What
 // the stream has lost shows in two of them.
 type Extent struct {
@@ -164,6 +188,13 @@ func (b *Bus) StreamExtent(ctx context.Context, stream string, before Extent) (E
 func (e *Extent) LostSince(before *Extent, age time.Duration) bool {
 	return !e.Created.Equal(before.Created) || e.Last < before.Last || e.Deleted > before.Deleted || e.Forked ||
 		e.First > before.First && e.Asked.Sub(before.FirstTime) < age
+}
+
+// Same is true if nothing shows that the stream has changed since its extent was
+// before. The extent must have been asked for with that one.
+func (e *Extent) Same(before *Extent) bool {
+	return e.Created.Equal(before.Created) && e.First == before.First && e.Last == before.Last && e.LastTime.Equal(before.LastTime) &&
+		e.Deleted == before.Deleted && !e.Forked
 }
 
 // DeleteStream deletes a stream and its messages. One that does not exist is

@@ -57,6 +57,9 @@ func TestStream(t *testing.T) {
 		if _, _, err := b.LastInStream(ctx, name, subject); !fault.Is(err, fault.NotFound) {
 			t.Errorf("LastInStream of no stream: %v", err)
 		}
+		if _, _, err := b.MessageInStream(ctx, name, 1); !fault.Is(err, fault.NotFound) {
+			t.Errorf("MessageInStream of no stream: %v", err)
+		}
 		if err := b.Replay(ctx, name, nil); !fault.Is(err, fault.NotFound) {
 			t.Errorf("Replay of no stream: %v", err)
 		}
@@ -80,6 +83,12 @@ func TestStream(t *testing.T) {
 		}
 		if _, there, err := b.LastInStream(ctx, name, b.Subjects().Account("account.other")); there || err != nil {
 			t.Errorf("last of another subject: %v, %v", there, err)
+		}
+		if data, there, err := b.MessageInStream(ctx, name, 2); !there || err != nil || string(data) != "2" {
+			t.Errorf("message 2 is %q, %v, %v", data, there, err)
+		}
+		if _, there, err := b.MessageInStream(ctx, name, 4); there || err != nil {
+			t.Errorf("message 4, which nobody has sent: %v, %v", there, err)
 		}
 		names, err := b.StreamNames(ctx)
 		if err != nil || fmt.Sprint(names) != "["+name+"]" {
@@ -248,6 +257,41 @@ func TestReplay_endsWhenTheRestIsDeletedUnderWay(t *testing.T) {
 	})
 }
 
+func TestStoreAsync_gives_the_numbers_of_what_the_stream_has(t *testing.T) {
+	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
+		b := connect(t, url, prefix)
+		stream := accounts(t, b)
+		send := func(id string) bus.Receipt {
+			acknowledged, err := b.StoreAsync(b.Subjects().Account("account.test"), id, []byte(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			receipt, err := acknowledged(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return receipt
+		}
+		for _, c := range []struct {
+			id   string
+			want bus.Receipt
+		}{{"a", bus.Receipt{Number: 1}}, {"b", bus.Receipt{Number: 2}}, {"a", bus.Receipt{Number: 1, Duplicate: true}}, {"c", bus.Receipt{Number: 3}}} {
+			if got := send(c.id); got != c.want {
+				t.Errorf("%s: %+v, want %+v", c.id, got, c.want)
+			}
+		}
+		if err := b.DeleteStream(t.Context(), stream.Name); err != nil {
+			t.Fatal(err)
+		}
+		accounts(t, b)
+		if got := send("d"); got != (bus.Receipt{Number: 1}) {
+			t.Errorf("in a new stream: %+v", got)
+		}
+	})
+}
+
 func TestStreamExtent_shows_what_a_stream_has_lost(t *testing.T) {
 	testenv.EachNATS(t, func(t *testing.T, url, prefix string) {
 		b := connect(t, url, prefix)
@@ -321,6 +365,9 @@ func TestExtent_what_has_come_to_its_age_is_not_lost(t *testing.T) {
 		c.change(&after)
 		if got := after.LostSince(&before, time.Hour); got != c.lost {
 			t.Errorf("%s: lost is %v", name, got)
+		}
+		if got := after.Same(&before); got != (name == "nothing happened") {
+			t.Errorf("%s: the same is %v", name, got)
 		}
 	}
 }

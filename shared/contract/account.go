@@ -13,6 +13,9 @@ const (
 	AccountStatusChanged   = "account.status_changed"
 	AccountSignedIn        = "account.signed_in"
 	AccountDeleted         = "account.deleted"
+	// AccountAnnounced tells the state of an account without a change of it, for
+	// those who begin from nothing.
+	AccountAnnounced = "account.announced"
 )
 
 // States of an account.

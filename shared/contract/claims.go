@@ -1,6 +1,9 @@
 package contract
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // TokenType is the "typ" of access tokens (RFC 9068 section 2.1).
 const TokenType = "at+jwt"
@@ -28,6 +31,7 @@ type Claims struct {
 	Version       uint64 // the user's token version when the token was made
 	EmailVerified bool
 	Methods       []string // amr
+	Withheld      []string // mfa_roles: roles of the user that count once a second factor was shown
 	KeyID         string   // kid of the key that signed the token
 
 	// Refs are what revocations are looked up by, worked out once when the
@@ -39,6 +43,14 @@ type Claims struct {
 type Refs struct {
 	Token, Session, User SubjectID
 }
+
+// MethodMFA is the "amr" of a session whose user has shown more than one factor
+// (RFC 8176 section 2).
+const MethodMFA = "mfa"
+
+// SecondFactor reports whether the claims tell that more than one factor was
+// shown.
+func (c *Claims) SecondFactor() bool { return slices.Contains(c.Methods, MethodMFA) }
 
 // HasRole reports whether the claims name the role.
 func (c *Claims) HasRole(role string) bool {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,7 @@ func TestSubjects(t *testing.T) {
 		s.Report("gw-1"):                      "gatehouse.nodes.report.gw-1",
 		s.Reports():                           "gatehouse.nodes.report.*",
 		s.KeysChanged():                       "gatehouse.keys.changed",
+		s.RolesChanged():                      "gatehouse.roles.changed",
 		s.Account(contract.AccountRegistered): "gatehouse.events.account.registered",
 		s.Accounts():                          "gatehouse.events.account.*",
 		s.Dead("users"):                       "gatehouse.dead.users",
@@ -163,6 +165,18 @@ func TestClaims_HasRole(t *testing.T) {
 	for role, want := range map[string]bool{"admin": true, "user": true, "Admin": false, "adm": false, "": false} {
 		if got := c.HasRole(role); got != want {
 			t.Errorf("HasRole(%q) is %v", role, got)
+		}
+	}
+}
+
+func TestIsPermission(t *testing.T) {
+	for text, want := range map[string]bool{
+		"orders:read": true, "orders.v2:read-all:own": true, "a:b:c:d": true, "0:1_": true,
+		"": false, "orders": false, ":read": false, "orders:": false, "a::b": false, "a:b:c:d:e": false, "Orders:read": false,
+		"orders:*": false, "orders: read": false, "orders:-": false, "a:b,c": false, strings.Repeat("a", 127) + ":b": false,
+	} {
+		if got := contract.IsPermission(text); got != want {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }

@@ -24,6 +24,13 @@ const (
 	CookieRefresh = "__Secure-refresh"
 )
 
+// A client that signed in gets a device token, as a cookie with the cookie
+// transport or as device_token in the body, and shows it at its next sign-in.
+const (
+	CookieDevice      = "__Secure-device"
+	HeaderDeviceToken = "X-Device-Token"
+)
+
 // Roles that always exist.
 const (
 	RoleUser  = "user"

@@ -31,6 +31,10 @@ func (s Subjects) Reports() string { return s.Prefix + ".nodes.report.*" }
 // KeysChanged tells that the issuer's key set has changed; it has no body.
 func (s Subjects) KeysChanged() string { return s.Prefix + ".keys.changed" }
 
+// RolesChanged tells that the auth-service's role table has changed; it has no
+// body.
+func (s Subjects) RolesChanged() string { return s.Prefix + ".roles.changed" }
+
 // Account is the subject of an account event of the given type
 // ("account.registered" and so on).
 func (s Subjects) Account(eventType string) string { return s.Prefix + ".events." + eventType }

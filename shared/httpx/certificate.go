@@ -19,6 +19,7 @@ type certificate struct {
 	certFile, keyFile string
 	now               func() time.Time
 	log               *slog.Logger // nil for none
+	elsewhere         Certificates // in place of files
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -112,8 +113,15 @@ func (c *certificate) refresh() {
 	log.Info("new certificate", "expires", c.current.Leaf.NotAfter)
 }
 
-// expiry is when the certificate expires, in seconds since 1970.
+// expiry is when the certificate expires, in seconds since 1970; 0 if there is
+// none yet.
 func (c *certificate) expiry() float64 {
+	if c.elsewhere != nil {
+		if at := c.elsewhere.Expiry(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return float64(c.current.Leaf.NotAfter.Unix())

@@ -32,9 +32,9 @@ type connection struct {
 
 // Write sends p, and has the owner look whether the client takes it.
 func (c *connection) Write(p []byte) (int, error) {
-	c.writing.Store(c.owner.tick.Load())
+	c.Writes(true)
 	n, err := c.TCPConn.Write(p)
-	c.writing.Store(0)
+	c.Writes(false)
 	return n, err
 }
 
@@ -58,4 +58,25 @@ func (c *connection) stir() {
 	if c.resting.Load() != 0 {
 		c.resting.Store(0)
 	}
+}
+
+// Rest is rest, for package direct.
+func (c *connection) Rest() { c.rest() }
+
+// Stir is stir, for package direct.
+func (c *connection) Stir() { c.stir() }
+
+// Writes notes that a write begins, or has ended.
+func (c *connection) Writes(now bool) {
+	if now {
+		c.writing.Store(c.owner.tick.Load())
+	} else {
+		c.writing.Store(0)
+	}
+}
+
+// TakenOver notes that the connection is no longer the server's.
+func (c *connection) TakenOver() {
+	c.protocol.Store(int32(takenOver))
+	c.stir()
 }

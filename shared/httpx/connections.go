@@ -127,7 +127,8 @@ func (s *connections) cut(c *connection) {
 	}
 }
 
-// watch cuts off clients that leave what is sent to them unread, until ctx ends.
+// watch cuts off clients that leave what is sent to them unread, and those that
+// rest for too long, until ctx ends.
 func (s *connections) watch(ctx context.Context) {
 	ticker := time.NewTicker(s.limits.Stall / stallTicks)
 	defer ticker.Stop()
@@ -145,8 +146,13 @@ func (s *connections) cutStalled() {
 	tick := s.tick.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	rested := s.now() - int64(s.limits.Idle)
 	for c := range s.open {
-		if began := c.writing.Load(); began != 0 && tick-began > stallTicks {
+		began, since := c.writing.Load(), c.resting.Load()
+		switch {
+		case began != 0 && tick-began > stallTicks:
+			s.cut(c)
+		case since != 0 && since < rested && protocol(c.protocol.Load()) == http1:
 			s.cut(c)
 		}
 	}

@@ -9,5 +9,6 @@
 // record. It holds clients to Limits, and a server that stops loses no request
 // of theirs. Requests that are refused before any handler is called are answered
 // with a problem document, too. It refuses what two parsers could read
-// differently, in bodies and in the framing of requests (package framing).
+// differently, in bodies and in the framing of requests (package framing). The
+// plainest requests are served without net/http (package direct).
 package httpx

@@ -30,6 +30,27 @@ func WithTLS(certFile, keyFile string) ServerOption {
 	}
 }
 
+// Certificates give each handshake a certificate. Expiry is when the first of
+// them expires, and the zero time while there is none.
+type Certificates interface {
+	Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+	Expiry() time.Time
+}
+
+// WithCertificates serves HTTPS, HTTP/2 among it, with certificates that may
+// change at any time. Connections that agree on one of the silent protocols are
+// closed when they have shaken hands: the certificate was all they wanted.
+func WithCertificates(from Certificates, silent ...string) ServerOption {
+	return func(s *Server) error {
+		s.certificate = &certificate{elsewhere: from}
+		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: append([]string{"h2", "http/1.1"}, silent...), GetCertificate: from.Get}
+		return nil
+	}
+}
+
+// errSilent ends a connection on which nothing more is to be said.
+var errSilent = errors.New("the client wanted to see the certificate alone")
+
 // secureListener gives out connections whose handshake is done, because
 // net/http must get HTTP/2 and HTTP/1.1 as connections of different kinds.
 // Each handshake has a goroutine, bounded by Limits.Head and by the number of
@@ -113,6 +134,11 @@ func (l *secureListener) shakeHands(ctx context.Context, base *connection) (net.
 	}
 	if err := base.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("end handshake: %w", err)
+	}
+	switch conn.ConnectionState().NegotiatedProtocol {
+	case "", "h2", "http/1.1":
+	default:
+		return nil, errors.Join(errSilent, conn.Close())
 	}
 	if conn.ConnectionState().NegotiatedProtocol == "h2" {
 		base.protocol.Store(int32(http2))

@@ -29,6 +29,7 @@ type http1Conn struct {
 	base       *connection
 	secure     bool
 	scanner    framing.Scanner
+	before     []byte                      // came first, and was read by somebody else
 	pending    string                      // what net/http is told of a refused head
 	refusal    atomic.Pointer[fault.Error] // of the scanner
 	told       atomic.Bool                 // the client was refused and the connection ends
@@ -57,7 +58,7 @@ func (c *http1Conn) Read(p []byte) (int, error) {
 	if c.refusal.Load() != nil {
 		return c.refused(p)
 	}
-	n, err := c.halfCloser.Read(p)
+	n, err := c.receive(p)
 	if n == 0 {
 		return n, err
 	}
@@ -75,6 +76,19 @@ func (c *http1Conn) Read(p []byte) (int, error) {
 		return passed, nil
 	}
 	return c.refused(p)
+}
+
+// receive reads what has come.
+func (c *http1Conn) receive(p []byte) (int, error) {
+	if len(c.before) == 0 {
+		return c.halfCloser.Read(p)
+	}
+	n := copy(p, c.before)
+	c.before = c.before[n:]
+	if len(c.before) == 0 {
+		c.before = nil
+	}
+	return n, nil
 }
 
 // refused reads what stands in the place of what was refused.
@@ -147,7 +161,6 @@ func stateChanged(conn net.Conn, state http.ConnState) {
 		c.base.stir()
 	case http.StateHijacked:
 		c.scanner.Passes()
-		c.base.protocol.Store(int32(takenOver))
-		c.base.stir()
+		c.base.TakenOver()
 	}
 }

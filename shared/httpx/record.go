@@ -43,6 +43,17 @@ func (rec *record) Value(key any) any {
 	return rec.Context.Value(key)
 }
 
+// AfterFunc has f called when the request ends, as context.AfterFunc does, which
+// finds this method.
+func (rec *record) AfterFunc(f func()) (stop func() bool) {
+	if direct, ok := rec.Context.(interface {
+		AfterFunc(f func()) (stop func() bool)
+	}); ok {
+		return direct.AfterFunc(f)
+	}
+	return context.AfterFunc(rec.Context, f)
+}
+
 // complete adds to the header of an answer what every answer has: the request's
 // id, over what an upstream says, security headers, and a farewell if the server
 // began to drain while the request was under way.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gatehouse.internal/shared/httpx/sockio"
 )
 
 // stopPoll is how often it is looked whether the clients have gone.
@@ -57,6 +59,13 @@ func (s *Server) run(ctx context.Context) error {
 		group.Go(func() { secure.run(own) })
 		l = secure
 	}
+	var plainest *directListener
+	if sockio.Supported && s.tls == nil {
+		plainest = newDirectListener(plain)
+		group.Go(func() { plainest.run(own) })
+		defer plainest.direct.Cut()
+		l = plainest
+	}
 	served := make(chan error, 1)
 	group.Go(func() { served <- s.http.Serve(l) })
 	select {
@@ -64,7 +73,7 @@ func (s *Server) run(ctx context.Context) error {
 		return errors.Join(err, s.http.Close())
 	case <-ctx.Done():
 	}
-	return s.stop(ctx, plain, served)
+	return s.stop(ctx, plain, plainest, served)
 }
 
 // stop stops in the order that loses no request: clients are told to leave, no
@@ -72,20 +81,30 @@ func (s *Server) run(ctx context.Context) error {
 // closed. Only then does net/http shut down, which HTTP/2 does well, but which
 // drops HTTP/1.1 requests that arrive meanwhile. What lasts longer than the
 // server's patience is cut off.
-func (s *Server) stop(ctx context.Context, l *listener, served <-chan error) error {
+func (s *Server) stop(ctx context.Context, l *listener, d *directListener, served <-chan error) error {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
 	defer cancel()
 	s.Drain()
 	err := l.stop()
-	select {
-	case serveErr := <-served:
-		if !errors.Is(serveErr, net.ErrClosed) {
-			err = errors.Join(err, serveErr)
+	if d == nil {
+		select {
+		case serveErr := <-served:
+			if !errors.Is(serveErr, net.ErrClosed) {
+				err = errors.Join(err, serveErr)
+			}
+		case <-limit.Done():
 		}
-	case <-limit.Done():
+	} else { // net/http may still get connections that it has taken
+		select {
+		case <-d.ended:
+		case <-limit.Done():
+		}
 	}
 	err = errors.Join(err, s.Close())
 	s.waitForClients(limit)
+	if d != nil && d.direct.Cut() > 0 {
+		err = errors.Join(err, fmt.Errorf("requests were cut off after %v", s.drain))
+	}
 	if shutErr := s.http.Shutdown(limit); shutErr != nil {
 		err = errors.Join(err, fmt.Errorf("requests were cut off after %v: %w", s.drain, shutErr), s.http.Close())
 	}

@@ -71,6 +71,8 @@ type watchedConn struct {
 	pqConn
 	net   *boundedConn
 	spent atomic.Bool // was cut off once, and is not to be used again
+
+	statements statements
 }
 
 // watch looks after one call, until the returned function is called.
@@ -122,13 +124,29 @@ func (c *watchedConn) PrepareContext(ctx context.Context, query string) (driver.
 // ExecContext is part of driver.ExecerContext.
 func (c *watchedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	defer c.watch(ctx)()
-	return c.pqConn.ExecContext(ctx, query, args)
+	s, err := c.statement(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return c.pqConn.ExecContext(ctx, query, args)
+	}
+	result, err := s.ExecContext(ctx, args)
+	return result, c.judge(err)
 }
 
 // QueryContext is part of driver.QueryerContext.
 func (c *watchedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	defer c.watch(ctx)()
-	return c.pqConn.QueryContext(ctx, query, args)
+	s, err := c.statement(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return c.pqConn.QueryContext(ctx, query, args)
+	}
+	rows, err := s.QueryContext(ctx, args)
+	return rows, c.judge(err)
 }
 
 // Ping is part of driver.Pinger.

@@ -22,11 +22,14 @@ const (
 )
 
 // Bounds of the pools. A service that needs more than maxPostgresConns at once
-// is better off waiting: PostgreSQL itself has 100 for all by default.
+// is better off waiting: PostgreSQL itself has 100 for all by default. It keeps
+// all of them for a while: if the pool let go of some, ten callers at once
+// would have it open and close connections all the time, and prepare their
+// statements anew.
 const (
 	maxPostgresConns = 16
 	maxSQLiteConns   = 8
-	idleConns        = 4
+	idleSQLiteConns  = 4
 	connIdleTime     = 5 * time.Minute
 	connLifetime     = time.Hour
 )
@@ -83,12 +86,13 @@ func prepare(rawURL string) (*DB, error) {
 		return nil, err
 	}
 	pool.SetConnMaxIdleTime(connIdleTime)
-	pool.SetMaxIdleConns(idleConns)
 	if db.dialect == Postgres {
 		pool.SetMaxOpenConns(maxPostgresConns)
+		pool.SetMaxIdleConns(maxPostgresConns)
 		pool.SetConnMaxLifetime(connLifetime)
 	} else {
 		pool.SetMaxOpenConns(maxSQLiteConns)
+		pool.SetMaxIdleConns(idleSQLiteConns)
 	}
 	// sqlx knows neither name well enough: with DOLLAR, Rebind leaves the $n
 	// placeholders of the one SQL text as they are.

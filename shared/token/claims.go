@@ -11,13 +11,13 @@ import (
 // Bounds of what claims may hold.
 const (
 	maxID      = 255
-	maxList    = 64           // entries of aud, roles and amr
+	maxList    = 64           // entries of aud, roles, amr and mfa_roles
 	maxTime    = 253402300799 // the last second of year 9999
 	maxVersion = 1<<53 - 1    // what every JSON reader keeps exact
 )
 
 func knownClaims() []string {
-	return []string{"iss", "aud", "client_id", "sub", "sid", "jti", "iat", "nbf", "exp", "roles", "ver", "email_verified", "amr"}
+	return []string{"iss", "aud", "client_id", "sub", "sid", "jti", "iat", "nbf", "exp", "roles", "ver", "email_verified", "amr", "mfa_roles"}
 }
 
 // parseClaims reads claims and their types. It does not judge them against
@@ -45,6 +45,7 @@ func parseClaims(data []byte) (*contract.Claims, error) {
 		Version:       r.version(),
 		EmailVerified: r.boolean("email_verified"),
 		Methods:       r.list("amr"),
+		Withheld:      r.list("mfa_roles"),
 	}
 	if r.err != nil {
 		return nil, r.err

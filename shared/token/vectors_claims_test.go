@@ -36,6 +36,7 @@ func claimVectors() []vector {
 		{name: "S-T11 email_verified is text", make: with("email_verified", "true")},
 		{name: "S-T11 email_verified is a number", make: with("email_verified", 1)},
 		{name: "S-T11 amr is text", make: with("amr", "pwd")},
+		{name: "S-T11 mfa_roles is text", make: with("mfa_roles", "admin")},
 		{name: "S-T9 exp past, beyond the leeway", make: times("exp", -31), kind: fault.TokenExpired},
 		{name: "S-T9 exp past by exactly the leeway", make: times("exp", -30), kind: fault.TokenExpired},
 		{name: "S-T9 exp not after iat", make: func(m *mint) string {

@@ -13,7 +13,7 @@ import (
 func (u User) account() Account {
 	return Account{
 		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Roles: slices.Clone(u.Roles),
-		Status: u.Status, CreatedAt: u.CreatedAt, LastLoginAt: u.LastLoginAt,
+		Status: u.Status, MFAEnabled: u.MFAEnabled, CreatedAt: u.CreatedAt, LastLoginAt: u.LastLoginAt,
 	}
 }
 
@@ -84,7 +84,10 @@ func (w *work) remove(ctx context.Context, u User) error {
 	if err := w.DeleteUser(ctx, u.ID); err != nil {
 		return fmt.Errorf("delete user: %w", err)
 	}
-	return w.record(ctx, AuditEvent{Event: EventDeleted, TargetID: u.ID})
+	if err := w.record(ctx, AuditEvent{Event: EventDeleted, TargetID: u.ID}); err != nil {
+		return err
+	}
+	return w.pseudonymise(ctx, u.ID)
 }
 
 // spare refuses to take the last administrator away. The transaction holds the
@@ -110,15 +113,17 @@ func (s *Service) confirm(ctx context.Context, c Caller, event, password string)
 	if err != nil {
 		return "", err
 	}
-	matches, err := s.hash.Matches(ctx, u.PasswordHash, password)
+	try, err := s.attemptConfirm(ctx, c, event)
 	if err != nil {
 		return "", err
 	}
-	if !matches {
-		return "", s.note(ctx, c, AuditEvent{Event: event, TargetID: u.ID, Reason: "wrong_password"},
+	matches, err := s.hash.Matches(ctx, u.PasswordHash, password)
+	if err == nil && !matches {
+		err = s.note(ctx, c, AuditEvent{Event: event, TargetID: u.ID, Reason: "wrong_password"},
 			fault.New(fault.InvalidCredentials, "The password is wrong."))
 	}
-	return u.PasswordHash, nil
+	try.settle(ctx, err)
+	return u.PasswordHash, err
 }
 
 // confirmed is the caller's user, locked, and session, if the password is still

@@ -40,7 +40,7 @@ func TestAddress_thatNoAccountCanHave_isNotLookedUp(t *testing.T) {
 	ada := h.newUser("ada@example.com")
 	var lookups []string
 	s, err := auth.New(h.config, auth.Parts{Store: watchedStore{h.store, &lookups}, Signer: h.signer, Verifier: h.signer, Revoker: h.gateway,
-		Hasher: h.hasher, Now: h.clock.Now})
+		Hasher: h.hasher, Codes: h.codes, Now: h.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,10 @@ package auth
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"gatehouse.internal/auth-service/internal/auth/role"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
@@ -45,7 +45,7 @@ func (s *Service) administer(ctx context.Context, c Caller, userID string, chang
 // InsufficientRole, NotFound, ValidationFailed, Conflict for the last
 // administrator; so for the methods below.
 func (s *Service) SetRoles(ctx context.Context, c Caller, userID string, roles []string) (Account, error) {
-	roles, err := cleanRoles(roles)
+	roles, err := s.cleanRoles(roles)
 	if err != nil {
 		return Account{}, err
 	}
@@ -81,12 +81,14 @@ func (w *work) setRoles(ctx context.Context, u *User, roles []string) error {
 	return w.record(ctx, AuditEvent{Event: EventRolesChanged, TargetID: u.ID, Reason: strings.Join(roles, ",")})
 }
 
-var roleName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-
 const maxRoles = 16
 
-// cleanRoles gives the roles sorted, each once, with the role user.
-func cleanRoles(roles []string) ([]string, error) {
+// Roles lists the roles that there are, by name. They must not be changed.
+func (s *Service) Roles() []*role.Role { return s.config.Roles.Roles() }
+
+// cleanRoles gives the roles sorted, each once, with the role user. Faults:
+// ValidationFailed for a name that is none and for a role that there is not.
+func (s *Service) cleanRoles(roles []string) ([]string, error) {
 	out := append(slices.Clone(roles), contract.RoleUser)
 	slices.Sort(out)
 	out = slices.Compact(out)
@@ -94,9 +96,12 @@ func cleanRoles(roles []string) ([]string, error) {
 		return nil, fault.Invalid(fault.Field{Field: "roles", Message: fmt.Sprintf("must be at most %d", maxRoles)})
 	}
 	for _, r := range out {
-		if !roleName.MatchString(r) {
+		if !role.IsName(r) {
 			return nil, fault.Invalid(fault.Field{Field: "roles",
 				Message: "must be names of 1 to 32 small letters, digits, dashes and underscores that start with a letter"})
+		}
+		if !s.config.Roles.Knows(r) {
+			return nil, fault.Invalid(fault.Field{Field: "roles", Message: "there is no role " + r})
 		}
 	}
 	return out, nil
@@ -154,8 +159,8 @@ func (s *Service) DeleteUser(ctx context.Context, c Caller, userID string) error
 	return err
 }
 
-// UserSessions lists a user's live sessions, newest first.
-func (s *Service) UserSessions(ctx context.Context, c Caller, userID string, p PageRequest) (Page[SessionInfo], error) {
+// UserSessions lists a user's live sessions, or ended ones, newest first.
+func (s *Service) UserSessions(ctx context.Context, c Caller, userID string, ended bool, p PageRequest) (Page[SessionInfo], error) {
 	if err := s.administrator(ctx, c); err != nil {
 		return Page[SessionInfo]{}, err
 	}
@@ -165,7 +170,7 @@ func (s *Service) UserSessions(ctx context.Context, c Caller, userID string, p P
 		}
 		return Page[SessionInfo]{}, fmt.Errorf("read user: %w", err)
 	}
-	return s.listSessions(ctx, c, userID, p)
+	return s.listSessions(ctx, c, LiveQuery{UserID: userID, Ended: ended}, p)
 }
 
 // EndAnySession ends a session of any user and tells how far that has come.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/auth-service/internal/totp"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
@@ -26,7 +27,7 @@ func TestAdmin_isForAdministratorsAlone(t *testing.T) {
 		"LogoutUser": func(c auth.Caller) error { return h.LogoutUser(t.Context(), c, id) },
 		"DeleteUser": func(c auth.Caller) error { return h.DeleteUser(t.Context(), c, id) },
 		"UserSessions": func(c auth.Caller) error {
-			_, err := h.UserSessions(t.Context(), c, id, auth.PageRequest{})
+			_, err := h.UserSessions(t.Context(), c, id, false, auth.PageRequest{})
 			return err
 		},
 		"EndAnySession": func(c auth.Caller) error { _, err := h.EndAnySession(t.Context(), c, ada.SessionID); return err },
@@ -111,11 +112,11 @@ func TestAdmin_endsSessionsOfOthers(t *testing.T) {
 	h := onSQLite(t)
 	root, one := h.with(h.newAdmin("root@example.com")), h.newUser("ada@example.com")
 	two := h.login("ada@example.com")
-	page, err := h.UserSessions(t.Context(), root, one.Account.ID, auth.PageRequest{})
+	page, err := h.UserSessions(t.Context(), root, one.Account.ID, false, auth.PageRequest{})
 	if err != nil || len(page.Items) != 2 || page.Items[0].Current {
 		t.Fatalf("sessions: %+v, %v", page, err)
 	}
-	_, err = h.UserSessions(t.Context(), root, "nobody", auth.PageRequest{})
+	_, err = h.UserSessions(t.Context(), root, "nobody", false, auth.PageRequest{})
 	wantKind(t, "sessions of nobody", err, fault.NotFound)
 	p, err := h.EndAnySession(t.Context(), root, one.SessionID)
 	if diff := cmp.Diff(auth.Propagation{Nodes: 3, Applied: 3, Elapsed: time.Millisecond}, p); diff != "" || err != nil {
@@ -251,8 +252,8 @@ func (p *pruneCounter) Prune(_ context.Context, _ time.Time, limit int) (int, er
 func TestRun_deletesWhatHasExpiredUntilItIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &pruneCounter{}
-		s, err := auth.New(auth.Config{Issuer: "i", Audience: []string{"a"}, RefreshKey: make([]byte, 32)},
-			auth.Parts{Store: store, Signer: &fakeSigner{}, Verifier: &fakeSigner{}, Revoker: &gateway{}, Hasher: &fakeHasher{}})
+		s, err := auth.New(auth.Config{Issuer: "i", Audience: []string{"a"}, RefreshKey: make([]byte, 32), FactorKeys: [][]byte{make([]byte, 32)}},
+			auth.Parts{Store: store, Signer: &fakeSigner{}, Verifier: &fakeSigner{}, Revoker: &gateway{}, Hasher: &fakeHasher{}, Codes: totp.Codes{}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,9 @@ type Caller struct {
 	Address   string // the client's address as the trusted hop tells it
 	UserAgent string
 	RequestID string
+	// Device is the device token that the client was given at an earlier sign-in
+	// and kept; empty if it has none.
+	Device string
 }
 
 // Account is what an account's owner and administrators may see of it.
@@ -35,7 +38,10 @@ type Tokens struct {
 	RefreshToken     string
 	RefreshExpiresIn time.Duration
 	SessionID        string
-	Account          Account
+	// DeviceToken is for the client to keep and to show at its next sign-in;
+	// empty where no session was opened.
+	DeviceToken string
+	Account     Account
 }
 
 // SessionInfo is what its owner and administrators may see of a session.
@@ -47,6 +53,9 @@ type SessionInfo struct {
 	ExpiresAt  time.Time // when it ends if it is not refreshed before
 	Address    string
 	UserAgent  string
+	Methods    []string  // amr
+	EndedAt    time.Time // zero while it lives
+	EndCause   string    // why it ended: a cause of revocations, or CauseExpired
 }
 
 // Registration is a request for a new account.
@@ -68,12 +77,11 @@ type Page[T any] struct {
 	Next  string
 }
 
-// AuditQuery selects audit events. Zero fields select everything.
+// AuditQuery selects audit events. Zero fields of the filter select everything;
+// its place and its limit come from Page.
 type AuditQuery struct {
-	UserID   string // as actor or as target
-	Event    string
-	From, To time.Time // From is included, To is not
-	Page     PageRequest
+	AuditFilter
+	Page PageRequest
 }
 
 // Propagation tells how far a revocation had come when the call answered.

@@ -64,8 +64,15 @@ func gone(err error) error {
 	return nil
 }
 
-// judge asks r whether the token is still good in every way.
+// judge asks r whether the token is still good in every way. Of one that is only
+// out of date with its user, both are returned with the failure, TokenStale.
 func judge(ctx context.Context, r Reader, c *contract.Claims, now time.Time) (User, Session, error) {
+	if ofMachine(c) {
+		if err := judgeMachine(ctx, r, c); err != nil {
+			return User{}, Session{}, err
+		}
+		return User{}, Session{}, noPerson()
+	}
 	u, s, err := known(ctx, r, c)
 	if err == nil {
 		err = alive(c, s, now)
@@ -73,17 +80,17 @@ func judge(ctx context.Context, r Reader, c *contract.Claims, now time.Time) (Us
 	if err == nil {
 		err = current(c, u)
 	}
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.TokenStale) {
 		return User{}, Session{}, err
 	}
-	revoked, err := r.TokenRevoked(ctx, c.TokenID)
-	if err != nil {
-		return User{}, Session{}, fmt.Errorf("look for revoked token: %w", err)
+	revoked, lookErr := r.TokenRevoked(ctx, c.TokenID)
+	if lookErr != nil {
+		return User{}, Session{}, fmt.Errorf("look for revoked token: %w", lookErr)
 	}
 	if revoked {
 		return User{}, Session{}, fault.New(fault.TokenRevoked, "The token was revoked.")
 	}
-	return u, s, nil
+	return u, s, err
 }
 
 // self is the caller's user and session for a read.
@@ -100,10 +107,14 @@ func (w *work) self(ctx context.Context) (User, Session, error) {
 	if c == nil {
 		return User{}, Session{}, noToken()
 	}
-	if _, err := w.LockUser(ctx, c.Subject); err != nil {
-		return User{}, Session{}, gone(err)
+	var (
+		u User
+		s Session
+	)
+	_, err := w.LockUser(ctx, c.Subject)
+	if err = gone(err); err == nil {
+		u, s, err = judge(ctx, w, c, w.now)
 	}
-	u, s, err := judge(ctx, w, c, w.now)
 	if fault.Is(err, fault.TokenRevoked) {
 		w.repeated(c.SessionID, c.Subject, c.TokenID)
 	}

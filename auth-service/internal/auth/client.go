@@ -19,6 +19,9 @@ type Client struct {
 	SecretHash []byte
 	// AnyClient lets it revoke tokens that were issued to others, too.
 	AnyClient bool
+	// OwnOnly has it introspect nothing but tokens that were issued to itself:
+	// others are inactive to it (RFC 7662 section 4).
+	OwnOnly bool
 }
 
 // AuthenticateClient returns the client with this id and secret, or
@@ -33,15 +36,30 @@ func (s *Service) AuthenticateClient(ctx context.Context, c Caller, id, secret s
 		}
 	}
 	if found.ID == "" {
+		a, _, err := machine(ctx, s.store, id, secret, s.now())
+		if err == nil {
+			return Client{ID: a.ID, OwnOnly: true}, nil
+		}
+		if !fault.Is(err, fault.InvalidCredentials) {
+			return Client{}, err
+		}
 		return Client{}, s.note(ctx, c, AuditEvent{Event: EventClientRefused, Reason: "bad_credentials"},
-			fault.New(fault.InvalidCredentials, "The client is unknown or its secret is wrong."))
+			badClient())
 	}
 	return found, nil
 }
 
 // Introspect tells a client about an access or refresh token (RFC 7662). A
 // token that is not good for any reason is inactive, without an error.
-func (s *Service) Introspect(ctx context.Context, _ Client, token string) (Introspection, error) {
+func (s *Service) Introspect(ctx context.Context, client Client, token string) (Introspection, error) {
+	out, err := s.introspect(ctx, token)
+	if err != nil || client.OwnOnly && out.ClientID != client.ID {
+		return Introspection{}, err
+	}
+	return out, nil
+}
+
+func (s *Service) introspect(ctx context.Context, token string) (Introspection, error) {
 	if t, ok := s.refreshKeys.decode(token); ok {
 		return s.introspectRefresh(ctx, t)
 	}
@@ -49,7 +67,11 @@ func (s *Service) Introspect(ctx context.Context, _ Client, token string) (Intro
 	if bad, err := notGood(err); bad || err != nil {
 		return Introspection{}, err
 	}
-	_, _, err = judge(ctx, s.store, claims, s.now())
+	if ofMachine(claims) {
+		err = judgeMachine(ctx, s.store, claims)
+	} else {
+		_, _, err = judge(ctx, s.store, claims, s.now())
+	}
 	if bad, err := notGood(err); bad || err != nil {
 		return Introspection{}, err
 	}

@@ -24,11 +24,11 @@ func TestCursor_isGoodForItsOwnListAlone(t *testing.T) {
 			return page.Next, err
 		},
 		"ada": func(p auth.PageRequest) (string, error) {
-			page, err := h.Sessions(t.Context(), h.with(ada), p)
+			page, err := h.Sessions(t.Context(), h.with(ada), false, p)
 			return page.Next, err
 		},
 		"bob": func(p auth.PageRequest) (string, error) {
-			page, err := h.UserSessions(t.Context(), root, bob.Account.ID, p)
+			page, err := h.UserSessions(t.Context(), root, bob.Account.ID, false, p)
 			return page.Next, err
 		},
 	}
@@ -53,7 +53,7 @@ func TestCursor_isGoodForItsOwnListAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.UserSessions(t.Context(), root, ada.Account.ID, auth.PageRequest{Cursor: next}); err != nil {
+	if _, err := h.UserSessions(t.Context(), root, ada.Account.ID, false, auth.PageRequest{Cursor: next}); err != nil {
 		t.Errorf("the same list for an administrator: %v", err)
 	}
 }

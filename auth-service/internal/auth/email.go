@@ -8,35 +8,30 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-// VerifyEmail takes a token from a mail: it verifies the address of an account,
-// or makes a changed address take effect. A token that is unknown, used,
-// expired or for another purpose or address is fault.ValidationFailed.
+// VerifyEmail is ConfirmEmail without a password.
 func (s *Service) VerifyEmail(ctx context.Context, c Caller, token string) error {
-	_, err := s.do(ctx, c, func(w *work) error {
-		u, t, err := w.takeToken(ctx, token, PurposeVerifyEmail, PurposeChangeEmail)
-		if err != nil {
-			return err
-		}
-		if t.Purpose == PurposeChangeEmail {
-			return w.moveAddress(ctx, u, t.Address)
-		}
-		return w.verifyAddress(ctx, u, t.Address)
-	})
-	return err
+	return s.ConfirmEmail(ctx, c, Confirmation{Token: token})
 }
 
-// verifyAddress marks the address as proven.
+// verifyAddress marks the address as proven, unless it is contested.
 func (w *work) verifyAddress(ctx context.Context, u User, address string) error {
 	if u.Email != address {
 		return badToken(nil) // the account has moved since
 	}
-	if err := w.DropMailTokens(ctx, u.ID, PurposeVerifyEmail); err != nil {
-		return fmt.Errorf("drop mail tokens: %w", err)
+	if !u.EmailVerified {
+		contested, err := w.Contested(ctx, u.ID)
+		if err != nil {
+			return fmt.Errorf("look whether the address is contested: %w", err)
+		}
+		if contested {
+			return fault.Invalid(fault.Field{Field: "new_password",
+				Message: "is required: the address was registered more than once, so whoever confirms it says which password holds"})
+		}
 	}
-	if u.EmailVerified {
-		return nil
+	before := u.EmailVerified
+	if err := w.proven(ctx, &u); err != nil || before {
+		return err
 	}
-	u.EmailVerified = true
 	if err := w.save(ctx, &u, contract.AccountEmailVerified); err != nil {
 		return err
 	}
@@ -51,13 +46,16 @@ func (w *work) moveAddress(ctx context.Context, u User, address string) error {
 	case !fault.Is(err, fault.NotFound):
 		return fmt.Errorf("look for the new address: %w", err)
 	}
-	for _, purpose := range []string{PurposeVerifyEmail, PurposeChangeEmail, PurposeResetPassword} {
+	for _, purpose := range []string{PurposeChangeEmail, PurposeResetPassword} {
 		if err := w.DropMailTokens(ctx, u.ID, purpose); err != nil {
 			return fmt.Errorf("drop mail tokens: %w", err)
 		}
 	}
 	old := u.Email
-	u.Email, u.EmailVerified = address, true
+	u.Email = address
+	if err := w.proven(ctx, &u); err != nil {
+		return err
+	}
 	if err := w.save(ctx, &u, contract.AccountEmailChanged); err != nil {
 		if fault.Is(err, fault.Conflict) {
 			return badToken(err)
@@ -72,8 +70,14 @@ func (w *work) moveAddress(ctx context.Context, u User, address string) error {
 }
 
 // ResendVerification mails another link to the caller's address, if it is not
-// verified and not too many were sent.
+// verified and not too many were sent. Fault: RateLimited.
 func (s *Service) ResendVerification(ctx context.Context, c Caller) error {
+	if _, _, err := s.self(ctx, c); err != nil {
+		return err
+	}
+	if err := s.attemptLetter(ctx, c, EventVerificationSent); err != nil {
+		return err
+	}
 	_, err := s.do(ctx, c, func(w *work) error {
 		u, _, err := w.self(ctx)
 		if err != nil || u.EmailVerified {
@@ -88,7 +92,7 @@ func (s *Service) ResendVerification(ctx context.Context, c Caller) error {
 }
 
 // ChangeEmail mails a link to a new address; the change takes effect when it is
-// confirmed with VerifyEmail. Fault: InvalidCredentials.
+// confirmed with VerifyEmail. Faults: InvalidCredentials, RateLimited.
 func (s *Service) ChangeEmail(ctx context.Context, c Caller, newEmail, currentPassword string) error {
 	address, err := parseEmail("new_email", newEmail)
 	if err != nil {
@@ -96,6 +100,9 @@ func (s *Service) ChangeEmail(ctx context.Context, c Caller, newEmail, currentPa
 	}
 	hash, err := s.confirm(ctx, c, EventEmailChangeRequested, currentPassword)
 	if err != nil {
+		return err
+	}
+	if err := s.attemptLetter(ctx, c, EventEmailChangeRequested); err != nil {
 		return err
 	}
 	_, err = s.do(ctx, c, func(w *work) error {

@@ -100,7 +100,7 @@ func (g *gateway) Committed(_ context.Context, ids []string) auth.Propagation {
 }
 
 // verdict is what a gateway says of a token: "", token_revoked or token_stale.
-func (g *gateway) verdict(t *testing.T, c *contract.Claims) fault.Kind {
+func (g *gateway) verdict(t testing.TB, c *contract.Claims) fault.Kind {
 	t.Helper()
 	var rows []struct {
 		Kind       int64 `db:"kind"`

@@ -12,6 +12,7 @@ import (
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/auth-service/internal/auth/authtest"
 	"gatehouse.internal/auth-service/internal/sqlstore"
+	"gatehouse.internal/auth-service/internal/totp"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/embedded/testenv"
 	"gatehouse.internal/shared/fault"
@@ -27,18 +28,20 @@ const (
 // harness is a Service on a real database, with everything else within reach.
 type harness struct {
 	*auth.Service
-	t       *testing.T
+	t       testing.TB
 	db      *sqldb.DB
 	store   *faultyStore
 	clock   *clock
 	hasher  *fakeHasher
 	signer  *fakeSigner
 	gateway *gateway
+	codes   auth.OneTimeCodes
 	woken   atomic.Int32
 	config  auth.Config
+	tries   *fakeThrottle
 }
 
-func newHarness(t *testing.T, url string, change ...func(*auth.Config)) *harness {
+func newHarness(t testing.TB, url string, change ...func(*auth.Config)) *harness {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url)
 	if err != nil {
@@ -56,8 +59,11 @@ func newHarness(t *testing.T, url string, change ...func(*auth.Config)) *harness
 	h := &harness{t: t, db: db, store: &faultyStore{Store: store}, clock: &clock{now: authtest.Start()}, hasher: &fakeHasher{version: "1"}}
 	h.signer = &fakeSigner{clock: h.clock}
 	h.gateway = &gateway{db: db}
+	h.codes = totp.Codes{Issuer: "gateway.test"}
+	h.tries = &fakeThrottle{taken: map[string]int{}}
 	h.config = auth.Config{
 		Issuer: "https://issuer.test", Audience: []string{"api"}, RefreshGrace: grace, RefreshKey: []byte(strings.Repeat("k", 32)),
+		FactorKeys: [][]byte{[]byte(strings.Repeat("f", 32))},
 		Clients: []auth.Client{
 			{ID: "gatehouse", SecretHash: hashOf("s1")}, {ID: "other", SecretHash: hashOf("s2")},
 			{ID: "operator", SecretHash: hashOf("s3"), AnyClient: true},
@@ -67,8 +73,8 @@ func newHarness(t *testing.T, url string, change ...func(*auth.Config)) *harness
 		c(&h.config)
 	}
 	h.Service, err = auth.New(h.config, auth.Parts{
-		Store: h.store, Signer: h.signer, Verifier: h.signer, Revoker: h.gateway, Hasher: h.hasher,
-		Now: h.clock.Now, WakeOutbox: func() { h.woken.Add(1) },
+		Store: h.store, Signer: h.signer, Verifier: h.signer, Revoker: h.gateway, Hasher: h.hasher, Codes: h.codes,
+		Throttle: h.tries, Now: h.clock.Now, WakeOutbox: func() { h.woken.Add(1) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +82,7 @@ func newHarness(t *testing.T, url string, change ...func(*auth.Config)) *harness
 	return h
 }
 
-func onSQLite(t *testing.T, change ...func(*auth.Config)) *harness {
+func onSQLite(t testing.TB, change ...func(*auth.Config)) *harness {
 	t.Helper()
 	return newHarness(t, testenv.SQLite(t), change...)
 }
@@ -240,7 +246,7 @@ func (h *harness) alive(what string, tokens auth.Tokens) {
 }
 
 // wantKind fails unless err is of the kind; "" is no error.
-func wantKind(t *testing.T, what string, err error, kind fault.Kind) {
+func wantKind(t testing.TB, what string, err error, kind fault.Kind) {
 	t.Helper()
 	if fault.KindOf(err) != kind {
 		t.Errorf("%s: got %v, want %q", what, err, kind)

@@ -16,13 +16,14 @@ const (
 	DataAt        = "at"         // when it happened
 	DataAddress   = "address"    // the client's network address; may be missing
 	DataUserAgent = "user_agent" // the client's name for itself; may be missing
+	DataAgain     = "again"      // the address was registered more than once
 	DataNewEmail  = "new_email"  // the address that is asked for, or took effect
 )
 
 // Templates of letters, each with the Data it carries beside DataFirstName.
 const (
 	// MailVerifyEmail asks a new owner to confirm the address: DataToken,
-	// DataExpiresAt.
+	// DataExpiresAt, DataAgain.
 	MailVerifyEmail = "verify_email"
 	// MailAlreadyRegistered tells an owner that somebody tried to register (or
 	// to move an account to) an address which has an account: DataAt,
@@ -46,6 +47,11 @@ const (
 	// MailTokenReused tells that a refresh token was used twice and its session
 	// was ended: DataAt, DataAddress, DataUserAgent.
 	MailTokenReused = "token_reused"
+	// MailNewDevice tells of a sign-in from a device that was not seen before:
+	// DataAt, DataAddress, DataUserAgent.
+	MailNewDevice = "new_device"
+	// MailNothing goes to nobody: it is there for the time that it takes.
+	MailNothing = "nothing"
 	// MailAccountDeleted tells that the account is gone: DataAt.
 	MailAccountDeleted = "account_deleted"
 )

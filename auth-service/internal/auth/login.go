@@ -12,8 +12,20 @@ import (
 const MethodPassword = "pwd"
 
 // Login opens a session. Faults: InvalidCredentials for an unknown address and
-// a wrong password alike, AccountLocked only after the right password.
+// a wrong password alike, AccountLocked only after the right password,
+// RateLimited whether there is such an account or not. MFARequired asks for the
+// second step, CompleteLogin, with the mfa_token and methods in its Extra.
 func (s *Service) Login(ctx context.Context, c Caller, email, password string) (Tokens, error) {
+	try, err := s.attemptLogin(ctx, c, email)
+	if err != nil {
+		return Tokens{}, err
+	}
+	out, err := s.login(ctx, c, email, password)
+	try.settle(ctx, err)
+	return out, err
+}
+
+func (s *Service) login(ctx context.Context, c Caller, email, password string) (Tokens, error) {
 	// A password that changes while it is checked is checked once more.
 	for range maxPasswordChecks {
 		proof, err := s.prove(ctx, email, password)
@@ -106,14 +118,14 @@ func (s *Service) signIn(ctx context.Context, c Caller, p proof) (out issued, ag
 		if p.rehash != "" {
 			u.PasswordHash = p.rehash
 		}
-		u.LastLoginAt = w.now
-		if err := w.save(ctx, &u, contract.AccountSignedIn); err != nil {
-			return err
+		if u.MFAEnabled {
+			if err := w.save(ctx, &u); err != nil {
+				return err
+			}
+			return w.askFactor(ctx, u, MethodPassword)
 		}
-		if out, err = w.open(ctx, u, MethodPassword); err != nil {
-			return err
-		}
-		return w.record(ctx, AuditEvent{Event: EventLogin, ActorID: u.ID, TargetID: u.ID, SessionID: out.session.ID})
+		out, err = w.complete(ctx, u, MethodPassword)
+		return err
 	})
 	return out, again, err
 }

@@ -9,13 +9,25 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-// Logout ends the caller's session on every node. Ending it again is no error.
+// Logout ends the caller's session on every node. It judges the access token
+// itself, which may be out of date with its user: one of a session that has
+// ended, or that was revoked, is TokenRevoked, once the nodes know of that too.
 func (s *Service) Logout(ctx context.Context, c Caller) error {
 	if c.Claims == nil {
 		return noToken()
 	}
+	if ofMachine(c.Claims) {
+		return noPerson()
+	}
 	_, err := s.do(ctx, c, func(w *work) error {
-		return w.logout(ctx, c.Claims.SessionID, c.Claims.Subject)
+		u, x, err := w.self(ctx)
+		if err != nil && !fault.Is(err, fault.TokenStale) {
+			return err
+		}
+		if err := w.endSession(ctx, x, CauseLogout); err != nil {
+			return err
+		}
+		return w.record(ctx, AuditEvent{Event: EventLogout, ActorID: u.ID, TargetID: u.ID, SessionID: x.ID})
 	})
 	return err
 }
@@ -27,7 +39,7 @@ func (s *Service) LogoutByRefreshToken(ctx context.Context, c Caller, refreshTok
 	if !ok {
 		return badRefresh()
 	}
-	_, err := s.do(ctx, c, func(w *work) error { return w.logout(ctx, t.sessionID(), "") })
+	_, err := s.do(ctx, c, func(w *work) error { return w.logout(ctx, t.sessionID()) })
 	return err
 }
 
@@ -36,6 +48,9 @@ func (s *Service) LogoutByRefreshToken(ctx context.Context, c Caller, refreshTok
 func (s *Service) LogoutLost(ctx context.Context, c Caller) error {
 	if c.Claims == nil {
 		return noToken()
+	}
+	if ofMachine(c.Claims) {
+		return noPerson()
 	}
 	_, err := s.do(ctx, c, func(w *work) error {
 		_, err := w.Session(ctx, c.Claims.SessionID)
@@ -69,19 +84,14 @@ func (w *work) endUnknown(ctx context.Context, sessionID, cause string) error {
 	return w.record(ctx, AuditEvent{Event: EventSessionEnded, SessionID: sessionID, Reason: cause})
 }
 
-// logout ends a session which is the user's, if a user is given. One that has
-// ended is left alone.
-func (w *work) logout(ctx context.Context, sessionID, userID string) error {
+// logout ends a session. One that has ended is left alone.
+func (w *work) logout(ctx context.Context, sessionID string) error {
 	u, s, err := w.lockSession(ctx, sessionID)
 	if fault.Is(err, fault.NotFound) {
-		w.repeated(userID) // of an account that was deleted
 		return w.endUnknown(ctx, sessionID, CauseLogout)
 	}
 	if err != nil {
 		return err
-	}
-	if userID != "" && userID != u.ID {
-		return fault.New(fault.TokenRevoked, "The session has ended.")
 	}
 	if !s.EndedAt.IsZero() {
 		w.repeated(s.ID, u.ID)

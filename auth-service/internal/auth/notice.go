@@ -11,8 +11,6 @@ import (
 
 // Bounds of letters that anybody can have sent to an address.
 const (
-	mailsPerHour     = 5
-	mailWindow       = time.Hour
 	mailTokenSize    = 32 // bytes
 	verifyEmailTTL   = 48 * time.Hour
 	changeEmailTTL   = 24 * time.Hour
@@ -45,7 +43,7 @@ func (w *work) notice(ctx context.Context, u User, m Mail) error {
 func (w *work) allowMail(ctx context.Context, address string) (bool, error) {
 	sum := sha256.Sum256([]byte(address))
 	ok, err := w.NoteMail(ctx, MailNote{ID: w.newID(), Recipient: sum[:],
-		At: w.now, Since: w.now.Add(-mailWindow), Most: mailsPerHour})
+		At: w.now, Since: w.now.Add(-w.svc.config.Limits.Recipient.Per), Most: w.svc.config.Limits.Recipient.Tries})
 	if err != nil {
 		return false, fmt.Errorf("count letters: %w", err)
 	}
@@ -57,6 +55,7 @@ type link struct {
 	template, purpose string
 	address           string
 	ttl               time.Duration
+	again             bool // the address was registered again
 }
 
 // sendLink mails a token, or nothing if too many letters went to the address.
@@ -74,10 +73,23 @@ func (w *work) sendLink(ctx context.Context, u User, l link) error {
 		return fmt.Errorf("add mail token: %w", err)
 	}
 	data := map[string]string{DataToken: raw, DataExpiresAt: stamp(t.ExpiresAt)}
+	if l.again {
+		data[DataAgain] = "true"
+	}
 	if u.FirstName != "" {
 		data[DataFirstName] = u.FirstName
 	}
 	return w.letter(ctx, Mail{Template: l.template, To: l.address, Data: data})
+}
+
+// sendNothing does the work of a letter that nobody gets, so that the time of an
+// answer does not tell whether the address has an account (S-W6).
+func (w *work) sendNothing(ctx context.Context, address string) error {
+	ok, err := w.allowMail(ctx, address)
+	if err != nil || !ok {
+		return err
+	}
+	return w.letter(ctx, Mail{Template: MailNothing})
 }
 
 // mailHash is what is stored of a mail token.
@@ -88,7 +100,12 @@ func mailHash(raw string) []byte {
 
 // sendVerification mails a link that verifies the user's address.
 func (w *work) sendVerification(ctx context.Context, u User) error {
-	return w.sendLink(ctx, u, link{template: MailVerifyEmail, purpose: PurposeVerifyEmail, address: u.Email, ttl: verifyEmailTTL})
+	return w.sendLink(ctx, u, verification(u))
+}
+
+// verification is the letter that asks for the address to be confirmed.
+func verification(u User) link {
+	return link{template: MailVerifyEmail, purpose: PurposeVerifyEmail, address: u.Email, ttl: verifyEmailTTL}
 }
 
 // tellTaken tells the owner of an address that somebody wanted to use it.

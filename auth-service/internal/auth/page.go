@@ -30,8 +30,13 @@ func (p PageRequest) limit() (int, error) {
 // in another one its place would mean something else, or nothing.
 const auditList = "audit"
 
-// sessionList names the list of one user's sessions.
-func sessionList(userID string) string { return "sessions:" + userID }
+// sessionList names the list of one user's sessions, live or ended.
+func sessionList(q LiveQuery) string {
+	if q.Ended {
+		return "ended:" + q.UserID
+	}
+	return "sessions:" + q.UserID
+}
 
 // cursor is the place of the last item of a page of a list. Lists that are
 // ordered by id alone leave at zero.

@@ -9,8 +9,13 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-// rememberedPasswords is how many earlier passwords cannot be chosen again.
-const rememberedPasswords = 5
+// Bounds of Config.PasswordHistory, how many earlier passwords cannot be chosen
+// again. Each is compared when a password is chosen, with the parameters that it
+// was hashed with.
+const (
+	DefaultPasswordHistory = 5
+	MaxPasswordHistory     = 24
+)
 
 // ChangePassword sets a new password, ends every session of the user and opens
 // a fresh one for the caller. Faults: InvalidCredentials for a wrong current
@@ -56,7 +61,7 @@ func (s *Service) newPassword(ctx context.Context, userID, password string) (str
 	if err := s.weakness("new_password", password, u); err != nil {
 		return "", err
 	}
-	past, err := s.store.PastPasswords(ctx, u.ID, rememberedPasswords)
+	past, err := s.store.PastPasswords(ctx, u.ID, s.config.PasswordHistory)
 	if err != nil {
 		return "", fmt.Errorf("read earlier passwords: %w", err)
 	}
@@ -77,15 +82,19 @@ func (s *Service) newPassword(ctx context.Context, userID, password string) (str
 // the user.
 func (w *work) setPassword(ctx context.Context, u *User, hash, cause string) error {
 	if err := w.AddPastPassword(ctx, PastPassword{ID: w.newID(), UserID: u.ID, Hash: u.PasswordHash,
-		At: w.now, Keep: rememberedPasswords}); err != nil {
+		At: w.now, Keep: w.svc.config.PasswordHistory}); err != nil {
 		return fmt.Errorf("remember password: %w", err)
 	}
 	u.PasswordHash = hash
 	if err := w.signOut(ctx, u, cause); err != nil {
 		return err
 	}
-	if err := w.DropMailTokens(ctx, u.ID, PurposeResetPassword); err != nil {
-		return fmt.Errorf("drop mail tokens: %w", err)
+	// A change of address that was asked for with the old password must not take
+	// the account away after all.
+	for _, purpose := range []string{PurposeResetPassword, PurposeChangeEmail} {
+		if err := w.DropMailTokens(ctx, u.ID, purpose); err != nil {
+			return fmt.Errorf("drop mail tokens: %w", err)
+		}
 	}
 	return w.notice(ctx, *u, Mail{Template: MailPasswordChanged})
 }

@@ -78,7 +78,10 @@ func TestResetPassword_endsEverySessionAndProvesTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := h.mailed("ada@example.com", auth.MailResetPassword)
-	reset := func(token, next string) error { return h.ResetPassword(t.Context(), stranger(), token, next) }
+	reset := func(token, next string) error {
+		_, err := h.ResetPassword(t.Context(), stranger(), token, next)
+		return err
+	}
 	wantKind(t, "a weak password", reset(token, "short"), fault.WeakPassword)
 	wantKind(t, "the current password", reset(token, goodPassword), fault.PasswordReused)
 	wantKind(t, "a token for another purpose", reset(h.mailed("ada@example.com", auth.MailVerifyEmail), otherPassword), fault.ValidationFailed)
@@ -103,7 +106,8 @@ func TestMailTokens_expire(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.clock.advance(time.Hour)
-	wantKind(t, "reset", h.ResetPassword(t.Context(), stranger(), h.mailed("ada@example.com", auth.MailResetPassword), otherPassword), fault.ValidationFailed)
+	_, err := h.ResetPassword(t.Context(), stranger(), h.mailed("ada@example.com", auth.MailResetPassword), otherPassword)
+	wantKind(t, "reset", err, fault.ValidationFailed)
 	h.clock.advance(47 * time.Hour)
 	wantKind(t, "verify", h.VerifyEmail(t.Context(), stranger(), h.mailed("ada@example.com", auth.MailVerifyEmail)), fault.ValidationFailed)
 }

@@ -22,6 +22,7 @@ type User struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	LastLoginAt   time.Time // zero if never
+	MFAEnabled    bool      // the user has a second factor, and signs in with it
 }
 
 // TokenVersion is the version of tokens that are made now. It is above any that
@@ -35,7 +36,7 @@ type Session struct {
 	ID              string
 	UserID          string
 	ClientID        string
-	Methods         []string // amr
+	Methods         []string // amr; grows when a second factor is shown
 	CreatedAt       time.Time
 	LastSeenAt      time.Time
 	IdleExpiresAt   time.Time // when it ends if it is not refreshed before
@@ -94,6 +95,13 @@ type AuditEvent struct {
 	Address   string
 	UserAgent string
 	RequestID string
+}
+
+// NumberedEvent is an event that has its place in the audit trail.
+type NumberedEvent struct {
+	AuditEvent
+	Number uint64
+	Hash   [32]byte // of the event and all before it; see package trail
 }
 
 // Values of AuditEvent.Outcome.

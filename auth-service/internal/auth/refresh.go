@@ -79,7 +79,7 @@ func (w *work) rotate(ctx context.Context, u User, s Session, t refreshToken) (i
 // that many retries at once cost little.
 func (w *work) repeat(ctx context.Context, u User, s Session, t refreshToken) (issued, error) {
 	known := s.AccessExpiresAt
-	out := w.issue(u, &s, w.svc.refreshKeys.next(t))
+	out := w.issue(u, &s, w.svc.refreshKeys.again(t, s.Refresh))
 	if enough := w.svc.config.AccessTTL * 9 / 10; known.Sub(w.now) >= enough {
 		out.claims.ExpiresAt = earlier(out.claims.ExpiresAt, known.Truncate(time.Second))
 		return out, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,5 +287,41 @@ func TestRefresh_I10_familyFollowsTheModel(t *testing.T) {
 				}
 			},
 		})
+	})
+}
+
+func TestRefresh_goesOnWhileTheServersKeyIsReplaced(t *testing.T) {
+	testenv.EachDatabase(t, func(t *testing.T, url string) {
+		one, two := []byte(strings.Repeat("1", 32)), []byte(strings.Repeat("2", 32))
+		with := func(key []byte, others ...[]byte) *harness {
+			return newHarness(t, url, func(c *auth.Config) { c.RefreshKey, c.EarlierRefreshKeys = key, others })
+		}
+		before, after := with(one, two), with(two, one)
+		tokens := before.newUser("ada@example.com")
+		after.clock.advance(time.Second)
+		first, err := before.Refresh(t.Context(), stranger(), tokens.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := after.Refresh(t.Context(), stranger(), tokens.RefreshToken) // the answer was lost
+		if err != nil {
+			t.Fatalf("a retry at a replica with the next key: %v", err)
+		}
+		if _, err := after.Refresh(t.Context(), stranger(), first.RefreshToken); err != nil {
+			t.Fatalf("the successor from the first replica: %v", err)
+		}
+		later, err := before.Refresh(t.Context(), stranger(), again.RefreshToken) // the same successor, in another spelling, tried again
+		if err != nil {
+			t.Fatalf("the successor from the second replica: %v", err)
+		}
+		alone := with(two)
+		if _, err := alone.Refresh(t.Context(), stranger(), later.RefreshToken); !fault.Is(err, fault.InvalidRefreshToken) {
+			t.Errorf("a token of a key that was given up: %v", err)
+		}
+		if last, err := after.Refresh(t.Context(), stranger(), later.RefreshToken); err != nil {
+			t.Error(err)
+		} else if _, err := alone.Refresh(t.Context(), stranger(), last.RefreshToken); err != nil {
+			t.Errorf("a token that was refreshed with the next key: %v", err)
+		}
 	})
 }

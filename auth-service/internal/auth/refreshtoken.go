@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gatehouse.internal/shared/contract"
@@ -31,19 +32,36 @@ type refreshToken struct {
 	secret     [refreshSecretSize]byte
 }
 
-// refreshKeys are made from the server's key, one for each purpose.
-type refreshKeys struct{ successor, tag []byte }
+// refreshKeys are those of all keys of the server that are known, the one in use
+// first. Replicas that know the same keys give a token the same successor, also
+// while they do not agree on which one is in use.
+type refreshKeys []refreshKey
 
-func newRefreshKeys(key []byte) (refreshKeys, error) {
+// refreshKey is made from a key of the server, a part for each purpose.
+type refreshKey struct{ successor, tag []byte }
+
+func newRefreshKeys(key []byte, others ...[]byte) (refreshKeys, error) {
+	var all refreshKeys
+	for _, k := range append([][]byte{key}, others...) {
+		made, err := newRefreshKey(k)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, made)
+	}
+	return all, nil
+}
+
+func newRefreshKey(key []byte) (refreshKey, error) {
 	successor, err := hkdf.Key(sha256.New, key, nil, "gatehouse refresh successor", sha256.Size)
 	if err != nil {
-		return refreshKeys{}, fmt.Errorf("derive refresh key: %w", err)
+		return refreshKey{}, fmt.Errorf("derive refresh key: %w", err)
 	}
 	tag, err := hkdf.Key(sha256.New, key, nil, "gatehouse refresh tag", sha256.Size)
 	if err != nil {
-		return refreshKeys{}, fmt.Errorf("derive refresh key: %w", err)
+		return refreshKey{}, fmt.Errorf("derive refresh key: %w", err)
 	}
-	return refreshKeys{successor: successor, tag: tag}, nil
+	return refreshKey{successor: successor, tag: tag}, nil
 }
 
 // body is the token without prefix and tag.
@@ -66,7 +84,20 @@ func (t refreshToken) sessionID() string { return uuidText(t.session) }
 // next works out the one token that may follow t. The same t has the same
 // successor always: that is why a retry can be given it again although only its
 // hash was stored, and why there can never be a second lineage.
-func (k refreshKeys) next(t refreshToken) refreshToken {
+func (all refreshKeys) next(t refreshToken) refreshToken { return all[0].next(t) }
+
+// again gives the successor of t that was given out, of which the hash is known.
+// It was worked out with the key that was in use then.
+func (all refreshKeys) again(t refreshToken, hash []byte) refreshToken {
+	for _, k := range all {
+		if next := k.next(t); same(next.hash(), hash) {
+			return next
+		}
+	}
+	return all.next(t)
+}
+
+func (k refreshKey) next(t refreshToken) refreshToken {
 	next := refreshToken{session: t.session, generation: t.generation + 1}
 	mac := hmac.New(sha256.New, k.successor)
 	mac.Write(t.session[:])
@@ -77,24 +108,24 @@ func (k refreshKeys) next(t refreshToken) refreshToken {
 }
 
 // encode gives the text of a token.
-func (k refreshKeys) encode(t refreshToken) string {
+func (all refreshKeys) encode(t refreshToken) string {
 	body := t.body()
-	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(body, k.tagOf(body)...))
+	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(body, all[0].tagOf(body)...))
 }
 
 // decode reads a token that encode wrote, and refuses every other text.
-func (k refreshKeys) decode(text string) (refreshToken, bool) {
+func (all refreshKeys) decode(text string) (refreshToken, bool) {
 	var t refreshToken
 	text, ok := strings.CutPrefix(text, refreshPrefix)
 	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(refreshBodySize+refreshTagSize) {
 		return t, false
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || len(data) != refreshBodySize+refreshTagSize { // line ends count for nothing in base64
 		return t, false
 	}
 	body, tag := data[:refreshBodySize], data[refreshBodySize:]
-	if !hmac.Equal(tag, k.tagOf(body)) {
+	if !slices.ContainsFunc(all, func(k refreshKey) bool { return hmac.Equal(tag, k.tagOf(body)) }) {
 		return t, false
 	}
 	copy(t.session[:], body)
@@ -103,7 +134,7 @@ func (k refreshKeys) decode(text string) (refreshToken, bool) {
 	return t, true
 }
 
-func (k refreshKeys) tagOf(body []byte) []byte {
+func (k refreshKey) tagOf(body []byte) []byte {
 	mac := hmac.New(sha256.New, k.tag)
 	mac.Write(body)
 	return mac.Sum(nil)[:refreshTagSize]

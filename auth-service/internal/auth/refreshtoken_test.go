@@ -51,7 +51,7 @@ func TestRefreshToken_derivationIsForEver(t *testing.T) {
 func FuzzRefreshToken_decode(f *testing.F) {
 	keys := testKeys(f)
 	good := keys.encode(testToken())
-	for _, seed := range []string{"", "ghr_", good, good[:94], good + "=", strings.ToUpper(good), "ghr_" + strings.Repeat("A", 91)} {
+	for _, seed := range []string{"", "ghr_", good, good[:94], good + "=", strings.ToUpper(good), "ghr_" + strings.Repeat("A", 91), "ghr_" + strings.Repeat("A", 64) + strings.Repeat("\n", 27)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -76,5 +76,43 @@ func TestUUID7_growsWithTimeAndNumber(t *testing.T) {
 	}
 	if got := uuid7(at, 0, [16]byte{8: 0xff}); got != "019d3751-c593-71c8-bf00-000000000000" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// S-R2: a token has one successor whichever of the known keys is in use.
+func TestRefreshToken_keysAreReplaced(t *testing.T) {
+	one, two := []byte(strings.Repeat("1", 32)), []byte(strings.Repeat("2", 32))
+	keys := func(key []byte, others ...[]byte) refreshKeys {
+		t.Helper()
+		made, err := newRefreshKeys(key, others...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	before, knowing, after, alone := keys(one), keys(one, two), keys(two, one), keys(two)
+	text := before.encode(testToken())
+	if text != knowing.encode(testToken()) {
+		t.Error("a key that is only known makes another text")
+	}
+	for name, k := range map[string]refreshKeys{"knowing": knowing, "after": after} {
+		if got, ok := k.decode(text); !ok || got != testToken() {
+			t.Errorf("%s: a token of the first key is not known", name)
+		}
+		if _, ok := k.decode(after.encode(testToken())); !ok {
+			t.Errorf("%s: a token of the second key is not known", name)
+		}
+	}
+	if _, ok := alone.decode(text); ok {
+		t.Error("a token of a key that was given up is known")
+	}
+	next := before.next(testToken())
+	for name, k := range map[string]refreshKeys{"knowing": knowing, "after": after} {
+		if got := k.again(testToken(), next.hash()); got != next {
+			t.Errorf("%s: a retry gets another successor than the first call", name)
+		}
+	}
+	if after.next(testToken()) != alone.next(testToken()) || after.next(testToken()) == next {
+		t.Error("new successors are not those of the key in use")
 	}
 }

@@ -10,10 +10,15 @@ import (
 
 // Register asks for a new account and mails a link that verifies the address.
 // For an address that has an account it does the same work, gives the same
-// answer and mails its owner instead. Faults: ValidationFailed, WeakPassword.
+// answer and mails its owner instead; see ConfirmEmail for one that nobody has
+// confirmed. Faults: ValidationFailed,
+// WeakPassword, RateLimited.
 func (s *Service) Register(ctx context.Context, c Caller, r Registration) error {
 	r, err := s.checkRegistration(r)
 	if err != nil {
+		return err
+	}
+	if err := s.attemptLetter(ctx, c, EventRegistered); err != nil {
 		return err
 	}
 	hash, err := s.hash.Hash(ctx, r.Password)
@@ -43,16 +48,26 @@ func (s *Service) Register(ctx context.Context, c Caller, r Registration) error 
 // registerAgain tells the owner of an address that somebody registered it.
 func (w *work) registerAgain(ctx context.Context, email string) error {
 	owner, err := w.UserByEmail(ctx, email)
+	if err == nil {
+		owner, err = w.LockUser(ctx, owner.ID)
+	}
 	if fault.Is(err, fault.NotFound) { // gone at this very moment
 		return fault.Wrap(fault.Conflict, "The address is being given up; try again.", err)
 	}
 	if err != nil {
 		return fmt.Errorf("find owner of address: %w", err)
 	}
-	if err := w.tellTaken(ctx, owner); err != nil {
+	reason := "address_taken"
+	if owner.EmailVerified || owner.Email != email {
+		err = w.tellTaken(ctx, owner)
+	} else {
+		reason = "address_contested"
+		err = w.contest(ctx, owner)
+	}
+	if err != nil {
 		return err
 	}
-	return w.record(ctx, AuditEvent{Event: EventRegistered, TargetID: owner.ID, Outcome: OutcomeFailure, Reason: "address_taken"})
+	return w.record(ctx, AuditEvent{Event: EventRegistered, TargetID: owner.ID, Outcome: OutcomeFailure, Reason: reason})
 }
 
 func (w *work) newUser(r Registration, hash string) User {

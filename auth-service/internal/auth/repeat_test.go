@@ -29,7 +29,7 @@ func TestRevokingCalls_F26_whoRepeatsOneWaitsForTheGatewaysAsTheFirstDid(t *test
 		// again is what the repeated call is answered with
 		again fault.Kind
 	}{
-		"logout": {call: func(h *harness, p parties) error { return h.Logout(t.Context(), p.caller) }},
+		"logout": {call: func(h *harness, p parties) error { return h.Logout(t.Context(), p.caller) }, again: fault.TokenRevoked},
 		"logout by a refresh token": {call: func(h *harness, p parties) error {
 			return h.LogoutByRefreshToken(t.Context(), stranger(), p.ada.RefreshToken)
 		}},

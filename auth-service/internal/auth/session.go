@@ -20,6 +20,7 @@ type issued struct {
 	session Session
 	user    User
 	idle    time.Duration // how long the refresh token is good
+	device  string        // token of the device, where a session was opened
 }
 
 // open adds a session of the user for the caller, with its first tokens.
@@ -34,10 +35,16 @@ func (w *work) open(ctx context.Context, u User, methods ...string) (issued, err
 	s.Refresh = token.hash()
 	w.touch(&s)
 	out := w.issue(u, &s, token)
+	if err := w.tellNewDevice(ctx, u); err != nil {
+		return issued{}, err
+	}
+	if err := w.makeRoom(ctx, u); err != nil {
+		return issued{}, err
+	}
 	if err := w.AddSession(ctx, s); err != nil {
 		return issued{}, fmt.Errorf("add session: %w", err)
 	}
-	out.session = s
+	out.session, out.device = s, w.signedInHere(u)
 	return out, nil
 }
 
@@ -58,11 +65,14 @@ func (w *work) issue(u User, s *Session, t refreshToken) issued {
 	if until.After(s.AccessExpiresAt) {
 		s.AccessExpiresAt = until
 	}
+	told := *s // the session keeps what was shown in it
+	told.Methods = methodsNow(u, told)
+	roles, withheld := w.split(u, told)
 	return issued{refresh: t, session: *s, user: u, idle: s.IdleExpiresAt.Sub(w.now), claims: contract.Claims{
 		Issuer: w.svc.config.Issuer, Audience: w.svc.config.Audience, ClientID: s.ClientID,
 		Subject: u.ID, SessionID: s.ID, TokenID: w.newID(),
 		IssuedAt: from, NotBefore: from, ExpiresAt: until,
-		Roles: u.Roles, Version: u.TokenVersion(), EmailVerified: u.EmailVerified, Methods: s.Methods,
+		Roles: roles, Withheld: withheld, Version: u.TokenVersion(), EmailVerified: u.EmailVerified, Methods: told.Methods,
 	}}
 }
 
@@ -75,7 +85,7 @@ func (s *Service) tokens(ctx context.Context, i issued) (Tokens, error) {
 	return Tokens{
 		AccessToken: access, ExpiresIn: i.claims.ExpiresAt.Sub(i.claims.IssuedAt),
 		RefreshToken: s.refreshKeys.encode(i.refresh), RefreshExpiresIn: i.idle,
-		SessionID: i.session.ID, Account: i.user.account(),
+		SessionID: i.session.ID, DeviceToken: i.device, Account: i.user.account(),
 	}, nil
 }
 

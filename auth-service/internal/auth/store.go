@@ -24,16 +24,23 @@ type Store interface {
 // Reader reads what is committed, and inside a transaction also what the
 // transaction itself wrote.
 type Reader interface {
+	MachineReader
+	FactorReader
+	PasskeyReader
+	ContestReader
+	PlaceReader
 	// User returns the user with the id. Its LeastVersion is never below that of
 	// any read before, and above every version that may have been given out for
 	// tokens by a history which the database has lost.
 	User(ctx context.Context, id string) (User, error)
+	// Users returns users by id, from the one after the given on.
+	Users(ctx context.Context, after string, limit int) ([]User, error)
 	// UserByEmail returns the user with the lower-cased address.
 	UserByEmail(ctx context.Context, email string) (User, error)
 	// Session returns a session, also one that has ended or expired.
 	Session(ctx context.Context, id string) (Session, error)
 	// LiveSessions returns sessions of a user that have neither ended nor
-	// expired, newest first.
+	// expired, or those that have, newest first.
 	LiveSessions(ctx context.Context, q LiveQuery) ([]Session, error)
 	// MailToken returns the mail token with the hash.
 	MailToken(ctx context.Context, hash []byte) (MailToken, error)
@@ -49,11 +56,14 @@ type Reader interface {
 	HasAdministrator(ctx context.Context) (bool, error)
 	// Audit returns events newest first.
 	Audit(ctx context.Context, f AuditFilter) ([]AuditEvent, error)
+	// NumberedAudit returns events that have a number above after, by number.
+	NumberedAudit(ctx context.Context, f AuditFilter, after uint64) ([]NumberedEvent, error)
 }
 
-// LiveQuery selects live sessions of a user.
+// LiveQuery selects live sessions of a user, or ended ones.
 type LiveQuery struct {
 	UserID string
+	Ended  bool // those that have ended or expired, in the place of the live ones
 	At     time.Time
 	After  string // id of the last session of the page before
 	Limit  int
@@ -69,12 +79,18 @@ type RevocationQuery struct {
 // AuditFilter selects audit events; zero fields select everything. Before is
 // the place of the last event of the page before.
 type AuditFilter struct {
-	UserID   string
-	Event    string
-	From, To time.Time
-	BeforeAt time.Time
-	BeforeID string
-	Limit    int
+	UserID    string // as actor or as target
+	ActorID   string
+	TargetID  string
+	SessionID string
+	Address   string
+	RequestID string
+	Event     string
+	Outcome   string
+	From, To  time.Time
+	BeforeAt  time.Time
+	BeforeID  string
+	Limit     int
 }
 
 // Tx is a transaction. The row of a user is the lock for everything that
@@ -85,7 +101,11 @@ type Tx interface {
 	Reader
 	UserTx
 	SessionTx
+	FactorTx
+	PasskeyTx
+	ContestTx
 	JournalTx
+	MachineTx
 }
 
 // UserTx changes users.
@@ -123,8 +143,8 @@ type PastPassword struct {
 type SessionTx interface {
 	// AddSession adds a session.
 	AddSession(ctx context.Context, s Session) error
-	// SaveSession writes what changes in a session's life: the times but
-	// CreatedAt, the refresh state, address and user agent.
+	// SaveSession writes what changes in a session's life: the methods, the times
+	// but CreatedAt, the refresh state, address and user agent.
 	SaveSession(ctx context.Context, s Session) error
 	// EndSessions ends the sessions of a user that have not ended yet and
 	// returns how many.
@@ -140,6 +160,9 @@ type JournalTx interface {
 	AddRevocation(ctx context.Context, r Revocation) error
 	// AddAudit appends to the audit trail.
 	AddAudit(ctx context.Context, e AuditEvent) error
+	// AddErasure notes that the user's id in the audit trail is to be replaced by
+	// a pseudonym. A second one for the same user changes nothing.
+	AddErasure(ctx context.Context, userID, pseudonym string, at time.Time) error
 	// Enqueue puts a message into the outbox.
 	Enqueue(ctx context.Context, m OutboxMessage, at time.Time) error
 	// NoteMail notes that a letter goes to a recipient and reports true, unless

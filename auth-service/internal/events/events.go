@@ -115,6 +115,9 @@ func (p *Publisher) DeliverMail(ctx context.Context, m outbox.Message) error {
 	if err := json.Unmarshal(m.Payload, &letter); err != nil {
 		return fmt.Errorf("deliver mail: it is not a letter in JSON (%T)", err)
 	}
+	if letter.Template == auth.MailNothing {
+		return nil
+	}
 	err := p.mail.Send(ctx, m.ID, letter)
 	p.mails.WithLabelValues(letter.Template, result(err)).Inc()
 	if fault.Is(err, fault.ValidationFailed) {
@@ -140,6 +143,30 @@ func result(err error) string {
 		return "unavailable"
 	default:
 		return "failed"
+	}
+}
+
+// RolesChanged tells whoever keeps a copy of the role table to fetch it anew.
+// It tries until the broker has it, or ctx ends, and again after every outage of
+// the broker: whoever heard nothing looks by itself now and then.
+func (p *Publisher) RolesChanged(ctx context.Context) error {
+	due := make(chan struct{}, 1)
+	due <- struct{}{}
+	p.bus.OnReconnect(func() {
+		select {
+		case due <- struct{}{}:
+		default:
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-due:
+		}
+		if err := p.bus.Publish(p.bus.Subjects().RolesChanged(), nil); err != nil {
+			p.log.DebugContext(ctx, "a changed role table was not announced; gateways find it by themselves", "error", err)
+		}
 	}
 }
 

@@ -65,7 +65,8 @@ func (a *api) verifyEmail(c echo.Context, who auth.Caller) error {
 		return a.verifyFromPage(c, who)
 	}
 	var body struct {
-		Token string `json:"token"`
+		Token       string `json:"token"`
+		NewPassword string `json:"new_password"`
 	}
 	if err := bind(c, &body); err != nil {
 		return err
@@ -73,7 +74,8 @@ func (a *api) verifyEmail(c echo.Context, who auth.Caller) error {
 	if err := required("token", body.Token); err != nil {
 		return err
 	}
-	if err := a.Service.VerifyEmail(c.Request().Context(), who, body.Token); err != nil {
+	in := auth.Confirmation{Token: body.Token, Password: body.NewPassword}
+	if err := a.Service.ConfirmEmail(c.Request().Context(), who, in); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -11,24 +10,32 @@ import (
 )
 
 func (a *api) setRoles(c echo.Context, who auth.Caller) error {
-	id, err := pathID(c)
+	id, roles, err := rolesOf(c)
 	if err != nil {
 		return err
+	}
+	account, err := a.Service.SetRoles(c.Request().Context(), who, id, roles)
+	if err != nil {
+		return err
+	}
+	return answerJSON(c, http.StatusOK, accountOf(account))
+}
+
+// rolesOf reads whose roles are to be replaced, and by which.
+func rolesOf(c echo.Context) (id string, roles []string, err error) {
+	if id, err = pathID(c); err != nil {
+		return "", nil, err
 	}
 	var body struct {
 		Roles *[]string `json:"roles"`
 	}
 	if err := bind(c, &body); err != nil {
-		return err
+		return "", nil, err
 	}
 	if body.Roles == nil {
-		return required("roles", "")
+		return "", nil, required("roles", "")
 	}
-	account, err := a.Service.SetRoles(c.Request().Context(), who, id, *body.Roles)
-	if err != nil {
-		return err
-	}
-	return answerJSON(c, http.StatusOK, accountOf(account))
+	return id, *body.Roles, nil
 }
 
 // onUser makes an endpoint of a rule that does something to a user and has
@@ -55,11 +62,11 @@ func (a *api) userSessions(c echo.Context, who auth.Caller) error {
 		return err
 	}
 	q := queryOf(c)
-	wanted := q.page()
+	wanted, ended := q.page(), q.flag("ended")
 	if err := q.err(); err != nil {
 		return err
 	}
-	page, err := a.Service.UserSessions(c.Request().Context(), who, id, wanted)
+	page, err := a.Service.UserSessions(c.Request().Context(), who, id, ended, wanted)
 	if err != nil {
 		return err
 	}
@@ -100,41 +107,4 @@ type reachedAnswer struct {
 
 func reachedOf(p auth.Propagation) reachedAnswer {
 	return reachedAnswer{p.Nodes, p.Applied, float64(p.Elapsed.Microseconds()) / 1000}
-}
-
-// eventAnswer is an audit event as administrators see it.
-type eventAnswer struct {
-	ID        string    `json:"id"`
-	At        time.Time `json:"at"`
-	Event     string    `json:"event"`
-	Outcome   string    `json:"outcome"`
-	Reason    string    `json:"reason,omitempty"`
-	ActorID   string    `json:"actor_id,omitempty"`
-	TargetID  string    `json:"target_id,omitempty"`
-	SessionID string    `json:"session_id,omitempty"`
-	IP        string    `json:"ip,omitempty"`
-	UserAgent string    `json:"user_agent,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-}
-
-func (a *api) audit(c echo.Context, who auth.Caller) error {
-	q := queryOf(c)
-	wanted := auth.AuditQuery{
-		UserID: q.word("user"), Event: q.word("event"),
-		From: q.time("from"), To: q.time("to"), Page: q.page(),
-	}
-	if err := q.err(); err != nil {
-		return err
-	}
-	page, err := a.Service.AuditEvents(c.Request().Context(), who, wanted)
-	if err != nil {
-		return err
-	}
-	return answerPage(c, page, func(e auth.AuditEvent) eventAnswer {
-		return eventAnswer{
-			ID: e.ID, At: e.At.UTC(), Event: e.Event, Outcome: e.Outcome, Reason: e.Reason,
-			ActorID: e.ActorID, TargetID: e.TargetID, SessionID: e.SessionID,
-			IP: e.Address, UserAgent: e.UserAgent, RequestID: e.RequestID,
-		}
-	})
 }

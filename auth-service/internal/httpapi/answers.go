@@ -18,6 +18,7 @@ type tokenAnswer struct {
 	RefreshToken     string     `json:"refresh_token,omitempty"`
 	RefreshExpiresIn int64      `json:"refresh_expires_in"`
 	SessionID        string     `json:"session_id"`
+	DeviceToken      string     `json:"device_token,omitempty"`
 	User             userAnswer `json:"user"`
 }
 
@@ -34,11 +35,11 @@ func answerTokens(c echo.Context, t auth.Tokens, asCookies bool) error {
 	answer := tokenAnswer{
 		AccessToken: t.AccessToken, TokenType: "Bearer", ExpiresIn: seconds(t.ExpiresIn),
 		RefreshToken: t.RefreshToken, RefreshExpiresIn: seconds(t.RefreshExpiresIn),
-		SessionID: t.SessionID, User: userOf(t.Account),
+		SessionID: t.SessionID, DeviceToken: t.DeviceToken, User: userOf(t.Account),
 	}
 	if asCookies {
 		setCookies(c, answer)
-		answer.AccessToken, answer.RefreshToken = "", ""
+		answer.AccessToken, answer.RefreshToken, answer.DeviceToken = "", "", ""
 	}
 	return answerJSON(c, http.StatusOK, answer)
 }
@@ -81,19 +82,23 @@ func accountOf(a auth.Account) accountAnswer {
 }
 
 type sessionAnswer struct {
-	ID         string    `json:"id"`
-	Current    bool      `json:"current"`
-	CreatedAt  time.Time `json:"created_at"`
-	LastSeenAt time.Time `json:"last_seen_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	IP         string    `json:"ip"`
-	UserAgent  string    `json:"user_agent"`
+	ID         string     `json:"id"`
+	Current    bool       `json:"current"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastSeenAt time.Time  `json:"last_seen_at"`
+	ExpiresAt  time.Time  `json:"expires_at"`
+	IP         string     `json:"ip"`
+	UserAgent  string     `json:"user_agent"`
+	Methods    []string   `json:"amr"`
+	EndedAt    *time.Time `json:"ended_at,omitempty"`
+	EndCause   string     `json:"end_cause,omitempty"`
 }
 
 func sessionOf(s auth.SessionInfo) sessionAnswer {
 	return sessionAnswer{
 		ID: s.ID, Current: s.Current, CreatedAt: s.CreatedAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(),
 		ExpiresAt: s.ExpiresAt.UTC(), IP: s.Address, UserAgent: s.UserAgent,
+		Methods: list(s.Methods), EndedAt: optional(s.EndedAt), EndCause: s.EndCause,
 	}
 }
 

@@ -48,6 +48,8 @@ type Config struct {
 	Tokens  Tokens
 	Keys    Keys
 	Nodes   Nodes
+	// RoleTables tells gateways and services what roles permit.
+	RoleTables RoleTables
 
 	Issuer         string
 	PublicURL      string   // the gateway's, for links and metadata
@@ -83,6 +85,8 @@ func New(c Config) (http.Handler, error) {
 	a.publicRoutes(e)
 	a.callerRoutes(e)
 	a.adminRoutes(e)
+	a.factorRoutes(e)
+	a.passkeyRoutes(e)
 	return e, nil
 }
 
@@ -112,17 +116,21 @@ func (a *api) publicRoutes(e *echo.Echo) {
 	e.POST("/auth/password/reset", a.open(a.resetPassword))
 	e.GET("/auth/email/verify", a.verifyPage)
 	e.POST("/auth/email/verify", a.open(a.verifyEmail))
+	e.POST("/auth/token", a.issueToken)
 	e.POST("/auth/introspect", a.client(a.introspect))
 	e.POST("/auth/revoke", a.client(a.revoke))
 	e.GET("/.well-known/jwks.json", a.keySet)
 	e.GET("/.well-known/oauth-authorization-server", a.metadata)
+	e.GET(contract.RolesPath, a.roleTable)
 }
 
 func (a *api) callerRoutes(e *echo.Echo) {
 	e.GET("/auth/me", a.signedIn(a.me))
+	e.GET("/auth/me/export", a.signedIn(a.exportAccount))
 	e.DELETE("/auth/me", a.signedIn(a.deleteAccount))
 	e.POST("/auth/logout/all", a.signedIn(a.logoutAll))
 	e.GET("/auth/sessions", a.signedIn(a.sessions))
+	e.DELETE("/auth/sessions", a.signedIn(a.endOtherSessions))
 	e.DELETE("/auth/sessions/:id", a.signedIn(a.endSession))
 	e.PUT("/auth/password", a.signedIn(a.changePassword))
 	e.POST("/auth/email/resend", a.signedIn(a.resendVerification))
@@ -138,7 +146,18 @@ func (a *api) adminRoutes(e *echo.Echo) {
 	e.GET("/admin/users/:id/sessions", a.admin(a.userSessions))
 	e.DELETE("/admin/sessions/:id", a.admin(a.endAnySession))
 	e.GET("/admin/audit", a.admin(a.audit))
+	e.GET("/admin/attempts", a.admin(a.attempts))
+	e.DELETE("/admin/attempts", a.admin(a.clearAttempts))
+	e.GET("/admin/roles", a.admin(a.listRoles))
+	e.GET("/admin/service-accounts", a.admin(a.listServiceAccounts))
+	e.POST("/admin/service-accounts", a.admin(a.createServiceAccount))
+	e.GET("/admin/service-accounts/:id", a.admin(a.showServiceAccount))
+	e.DELETE("/admin/service-accounts/:id", a.admin(a.onUser(a.Service.DeleteServiceAccount)))
+	e.PUT("/admin/service-accounts/:id/roles", a.admin(a.setServiceRoles))
+	e.POST("/admin/service-accounts/:id/secrets", a.admin(a.addServiceSecret))
+	e.DELETE("/admin/service-accounts/:id/secrets/:secret", a.admin(a.revokeServiceSecret))
 	e.GET("/admin/keys", a.admin(a.listKeys))
+	e.GET("/admin/audit/export", a.admin(a.exportAudit))
 	e.POST("/admin/keys/rotate", a.admin(a.rotateKeys))
 	e.POST("/admin/keys/:kid/revoke", a.admin(a.revokeKey))
 	e.GET("/admin/nodes", a.admin(a.listNodes))

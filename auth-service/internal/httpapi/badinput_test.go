@@ -26,6 +26,19 @@ func endpoints() []endpoint {
 	return []endpoint{
 		{method: "POST", path: "/auth/register", good: fields{"email": "new@example.com", "password": password, "first_name": "A", "last_name": "B"}},
 		{method: "POST", path: "/auth/login", good: fields{"email": ada, "password": password}},
+		{method: "POST", path: "/auth/login/mfa", good: fields{"mfa_token": "x", "code": "123456"}},
+		{method: "POST", path: "/auth/login/passkey/options", good: fields{}, optional: true},
+		{method: "POST", path: "/auth/login/passkey", good: fields{"passkey_token": "x", "credential": fields{}}},
+		{method: "POST", path: "/auth/login/mfa/passkey", good: fields{"mfa_token": "x"}},
+		{method: "POST", path: "/auth/mfa/step-up/options", good: fields{}, optional: true, caller: "user"},
+		{method: "POST", path: "/auth/passkey-options", good: fields{"password": password, "code": "123456"}, caller: "user"},
+		{method: "POST", path: "/auth/passkeys", good: fields{"passkey_token": "x", "name": "x", "credential": fields{}}, caller: "user"},
+		{method: "POST", path: "/auth/mfa/totp", good: fields{}, optional: true, caller: "user"},
+		{method: "POST", path: "/auth/mfa/totp/confirm", good: fields{"code": "123456"}, caller: "user"},
+		{method: "DELETE", path: "/auth/mfa/totp", good: fields{"password": password, "code": "123456"}, caller: "user"},
+		{method: "POST", path: "/auth/mfa/recovery-codes", good: fields{"password": password, "code": "123456"}, caller: "user"},
+		{method: "POST", path: "/auth/mfa/step-up", good: fields{"code": "123456"}, caller: "user"},
+		{method: "DELETE", path: "/admin/users/" + someID + "/mfa", good: fields{}, optional: true, caller: "admin"},
 		{method: "POST", path: "/auth/refresh", good: fields{"refresh_token": "x"}, optional: true},
 		{method: "POST", path: "/auth/logout", good: fields{"refresh_token": "x"}, optional: true},
 		{method: "POST", path: "/auth/password/forgot", good: fields{"email": ada}},
@@ -36,6 +49,7 @@ func endpoints() []endpoint {
 		{method: "PUT", path: "/auth/password", good: fields{"current_password": password, "new_password": nextPassword}, caller: "user"},
 		{method: "DELETE", path: "/auth/me", good: fields{"password": password}, caller: "user"},
 		{method: "POST", path: "/auth/logout/all", good: fields{}, optional: true, caller: "user"},
+		{method: "DELETE", path: "/auth/sessions", good: fields{}, optional: true, caller: "user"},
 		{method: "DELETE", path: "/auth/sessions/" + someID, good: fields{}, optional: true, caller: "user"},
 		{method: "PUT", path: "/admin/users/" + someID + "/roles", good: fields{"roles": []string{"user"}}, caller: "admin"},
 		{method: "POST", path: "/admin/users/" + someID + "/lock", good: fields{}, optional: true, caller: "admin"},
@@ -43,6 +57,7 @@ func endpoints() []endpoint {
 		{method: "POST", path: "/admin/users/" + someID + "/logout", good: fields{}, optional: true, caller: "admin"},
 		{method: "DELETE", path: "/admin/users/" + someID, good: fields{}, optional: true, caller: "admin"},
 		{method: "DELETE", path: "/admin/sessions/" + someID, good: fields{}, optional: true, caller: "admin"},
+		{method: "DELETE", path: "/admin/attempts?ip=192.0.2.1", good: fields{}, optional: true, caller: "admin"},
 		{method: "POST", path: "/admin/keys/rotate", good: fields{}, optional: true, caller: "admin"},
 	}
 }
@@ -143,7 +158,7 @@ func TestAPI_refuses_other_methods_and_paths(t *testing.T) {
 			t.Errorf("%s: Allow %q misses %s", e.path, a.header.Get("Allow"), e.method)
 		}
 	}
-	for _, path := range []string{"/", "/auth", "/auth/nothing", "/admin/users/" + someID + "/fly", "/auth/mfa/totp", "/.well-known/openid-configuration"} {
+	for _, path := range []string{"/", "/auth", "/auth/nothing", "/admin/users/" + someID + "/fly", "/auth/mfa/u2f", "/.well-known/openid-configuration"} {
 		w.call("GET", path, nil).wantProblem(404, "route_not_found")
 	}
 }

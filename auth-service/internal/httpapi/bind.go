@@ -64,8 +64,11 @@ func required(pairs ...string) error {
 
 // pathID reads the id in the path. What is no UUID in its canonical form is
 // the id of nothing.
-func pathID(c echo.Context) (string, error) {
-	text := c.Param("id")
+func pathID(c echo.Context) (string, error) { return idParam(c, "id") }
+
+// idParam is pathID for a parameter of any name.
+func idParam(c echo.Context, name string) (string, error) {
+	text := c.Param(name)
 	if id, err := uuid.Parse(text); err != nil || id.String() != text {
 		return "", fault.New(fault.NotFound, "There is nothing with this id.")
 	}

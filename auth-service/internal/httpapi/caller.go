@@ -45,7 +45,7 @@ func (a *api) signedIn(next handler) echo.HandlerFunc {
 func (a *api) admin(next handler) echo.HandlerFunc {
 	return a.signedIn(func(c echo.Context, who auth.Caller) error {
 		if !who.Claims.HasRole(contract.RoleAdmin) {
-			return fault.New(fault.InsufficientRole, "This needs the role "+contract.RoleAdmin+".")
+			return needsFactor(contract.RoleAdmin, slices.Contains(who.Claims.Withheld, contract.RoleAdmin))
 		}
 		return next(c, who)
 	})
@@ -54,6 +54,15 @@ func (a *api) admin(next handler) echo.HandlerFunc {
 // authenticate finds and judges the access token. When the token is good but
 // for the database's word, the caller is returned together with the failure.
 func (a *api) authenticate(c echo.Context) (auth.Caller, error) {
+	who, err := a.verify(c)
+	if err != nil {
+		return who, err
+	}
+	return who, a.Service.Check(c.Request().Context(), who.Claims)
+}
+
+// verify finds the access token and verifies it, without the database's word.
+func (a *api) verify(c echo.Context) (auth.Caller, error) {
 	who, r := callerOf(c), c.Request()
 	raw, fromCookie, err := token.FromRequest(r, true)
 	if err != nil {
@@ -70,7 +79,7 @@ func (a *api) authenticate(c echo.Context) (auth.Caller, error) {
 	}
 	httpx.LogUser(r.Context(), claims.Subject)
 	who.Claims = claims
-	return who, a.Service.Check(r.Context(), claims)
+	return who, nil
 }
 
 // checkOrigin refuses an unsafe request that a foreign page could have made
@@ -100,6 +109,7 @@ func callerOf(c echo.Context) auth.Caller {
 		Address:   c.RealIP(),
 		UserAgent: plainText(c.Request().UserAgent(), maxUserAgent),
 		RequestID: httpx.RequestID(c.Request().Context()),
+		Device:    deviceOf(c.Request()),
 	}
 }
 

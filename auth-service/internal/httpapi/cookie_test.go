@@ -129,7 +129,7 @@ func TestAPI_a_new_password_comes_as_cookies_to_a_client_with_cookies(t *testing
 	// The gateway has turned the access cookie into a header.
 	a := w.call("PUT", "/auth/password", fields{"current_password": password, "new_password": nextPassword},
 		bearer(s.AccessToken), cookieOf(contract.CookieRefresh, s.RefreshToken)).want(200)
-	if got := decoded[tokens](a); got.AccessToken != "" || len(a.setCookies()) != 2 {
+	if got := decoded[tokens](a); got.AccessToken != "" || len(a.setCookies()) != 3 {
 		t.Errorf("%s, Set-Cookie %q", a.body, a.header.Values("Set-Cookie"))
 	}
 }

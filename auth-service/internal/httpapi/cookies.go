@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
@@ -46,25 +47,50 @@ func hasCookies(r *http.Request) bool {
 	return len(r.CookiesNamed(contract.CookieAccess))+len(r.CookiesNamed(contract.CookieRefresh)) > 0
 }
 
+// setCookies gives the tokens of an answer as cookies. Without a refresh token
+// in it, the one that the client has stays as it is.
 func setCookies(c echo.Context, t tokenAnswer) {
 	c.SetCookie(cookie(contract.CookieAccess, t.AccessToken, t.ExpiresIn))
-	c.SetCookie(cookie(contract.CookieRefresh, t.RefreshToken, t.RefreshExpiresIn))
+	if t.RefreshToken != "" {
+		c.SetCookie(cookie(contract.CookieRefresh, t.RefreshToken, t.RefreshExpiresIn))
+	}
+	if t.DeviceToken != "" {
+		setDevice(c, t.DeviceToken)
+	}
 }
 
-// clearCookies makes the browser forget both tokens.
+// setDevice has the browser remember that its owner was here.
+func setDevice(c echo.Context, device string) {
+	c.SetCookie(cookie(contract.CookieDevice, device, seconds(auth.DeviceTTL)))
+}
+
+// deviceOf finds the device token that a client kept. One that is given twice
+// is none: it earns an allowance and nothing else, so there is nothing to refuse.
+func deviceOf(r *http.Request) string {
+	if values := r.Header.Values(contract.HeaderDeviceToken); len(values) == 1 {
+		return values[0]
+	}
+	if found := r.CookiesNamed(contract.CookieDevice); len(found) == 1 {
+		return found[0].Value
+	}
+	return ""
+}
+
+// clearCookies makes the browser forget both tokens. The device stays known:
+// whoever signs out wants to sign in again.
 func clearCookies(c echo.Context) {
 	c.SetCookie(cookie(contract.CookieAccess, "", -1))
 	c.SetCookie(cookie(contract.CookieRefresh, "", -1))
 }
 
-// cookie makes one of the two cookies. The access token goes to every path and
-// comes along when another site links to us; the refresh token does neither.
+// cookie makes one of the cookies. The access token goes to every path and
+// comes along when another site links to us; the others do neither.
 func cookie(name, value string, seconds int64) *http.Cookie {
 	made := &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(seconds),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
-	if name == contract.CookieRefresh {
+	if name != contract.CookieAccess {
 		made.Path, made.SameSite = refreshPath, http.SameSiteStrictMode
 	}
 	return made

@@ -138,6 +138,13 @@ func (s *troubledStore) UserByEmail(ctx context.Context, email string) (auth.Use
 	return s.Store.UserByEmail(ctx, email)
 }
 
+func (s *troubledStore) MailToken(ctx context.Context, hash []byte) (auth.MailToken, error) {
+	if err := s.failure(); err != nil {
+		return auth.MailToken{}, err
+	}
+	return s.Store.MailToken(ctx, hash)
+}
+
 func (s *troubledStore) Session(ctx context.Context, id string) (auth.Session, error) {
 	if err := s.failure(); err != nil {
 		return auth.Session{}, err

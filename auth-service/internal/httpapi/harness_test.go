@@ -19,7 +19,9 @@ import (
 	"gatehouse.internal/auth-service/internal/httpapi"
 	"gatehouse.internal/auth-service/internal/keys"
 	"gatehouse.internal/auth-service/internal/keys/keystest"
+	"gatehouse.internal/auth-service/internal/passkey"
 	"gatehouse.internal/auth-service/internal/sqlstore"
+	"gatehouse.internal/auth-service/internal/totp"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/embedded/testenv"
 	"gatehouse.internal/shared/httpx"
@@ -52,7 +54,9 @@ func newWorld(t *testing.T) *world {
 	return newWorldOn(t, testenv.SQLite(t))
 }
 
-func newWorldOn(t *testing.T, databaseURL string) *world {
+// newWorldOn takes a database and, if need be, other settings and parts of the
+// rules.
+func newWorldOn(t *testing.T, databaseURL string, change ...func(*auth.Config, *auth.Parts)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, log: &book{}}
 	log := httpx.Log(w.log, "debug")
@@ -77,15 +81,26 @@ func newWorldOn(t *testing.T, databaseURL string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ceremonies, err := passkey.New(issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
 	secret := sha256.Sum256([]byte(clientSecret))
-	service, err := auth.New(auth.Config{
+	config := auth.Config{
 		Issuer: issuer, Audience: []string{"gatehouse"}, RefreshGrace: time.Minute, RefreshKey: make([]byte, 32),
+		FactorKeys: [][]byte{make([]byte, 32)},
 		Clients: []auth.Client{
 			{ID: contract.ClientPeople, SecretHash: secret[:]}, {ID: "stranger", SecretHash: secret[:]},
 		},
-	}, auth.Parts{
+	}
+	parts := auth.Parts{
 		Store: w.store, Signer: manager, Verifier: verifier, Revoker: gateways{}, Hasher: quickHasher{}, Now: w.clock.Now,
-	})
+		Codes: totp.Codes{Issuer: "gateway.example.com"}, Ceremonies: ceremonies,
+	}
+	for _, c := range change {
+		c(&config, &parts)
+	}
+	service, err := auth.New(config, parts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +108,7 @@ func newWorldOn(t *testing.T, databaseURL string) *world {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Config{
-		Service: service, Tokens: verifier, Keys: keyring{manager}, Nodes: gateways{},
+		Service: service, Tokens: verifier, Keys: keyring{manager}, RoleTables: store, Nodes: gateways{},
 		Issuer: issuer, PublicURL: "https://gateway.example.com/", AllowedOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log, Registry: prometheus.NewRegistry(),
 	})

@@ -22,33 +22,48 @@ func (a *api) client(next clientHandler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who := callerOf(c)
 		client, err := a.authenticateClient(c, who)
-		if fault.Is(err, fault.InvalidCredentials) {
-			c.Response().Header().Add("WWW-Authenticate", `Basic realm="gatehouse", charset="UTF-8"`)
-			return oauthFault(fault.InvalidCredentials, "The client credentials are missing or wrong.", "invalid_client")
-		}
 		if err != nil {
-			return err
+			return refusedClient(c, err)
 		}
 		return next(c, who, client)
 	}
 }
 
+// refusedClient gives the answer to wrong client credentials (RFC 6749 section
+// 5.2), and every other failure as it is.
+func refusedClient(c echo.Context, err error) error {
+	if !fault.Is(err, fault.InvalidCredentials) {
+		return err
+	}
+	c.Response().Header().Add("WWW-Authenticate", `Basic realm="gatehouse", charset="UTF-8"`)
+	return oauthFault(fault.InvalidCredentials, "The client credentials are missing or wrong.", "invalid_client")
+}
+
 func (a *api) authenticateClient(c echo.Context, who auth.Caller) (auth.Client, error) {
+	id, secret, err := basicCredentials(c)
+	if err != nil {
+		return auth.Client{}, err
+	}
+	return a.Service.AuthenticateClient(c.Request().Context(), who, id, secret)
+}
+
+// basicCredentials reads the credentials of a client from HTTP Basic.
+func basicCredentials(c echo.Context) (id, secret string, err error) {
 	r := c.Request()
 	if len(r.Header.Values("Authorization")) > 1 {
-		return auth.Client{}, fault.New(fault.Malformed, "The request has more than one Authorization field.")
+		return "", "", fault.New(fault.Malformed, "The request has more than one Authorization field.")
 	}
 	id, secret, ok := r.BasicAuth()
 	if !ok {
-		return auth.Client{}, fault.New(fault.InvalidCredentials, "")
+		return "", "", fault.New(fault.InvalidCredentials, "")
 	}
 	// RFC 6749 has both parts form-encoded before they go into Basic.
 	id, idErr := url.QueryUnescape(id)
 	secret, secretErr := url.QueryUnescape(secret)
 	if idErr != nil || secretErr != nil {
-		return auth.Client{}, fault.New(fault.InvalidCredentials, "")
+		return "", "", fault.New(fault.InvalidCredentials, "")
 	}
-	return a.Service.AuthenticateClient(r.Context(), who, id, secret)
+	return id, secret, nil
 }
 
 // formToken reads the parameter token. The hint beside it says nothing that
@@ -144,10 +159,13 @@ func (a *api) keySet(c echo.Context) error {
 }
 
 // serverMetadata is the metadata of RFC 8414. People sign in through the API
-// of CONTRACT.md, so there is neither an authorization nor a token endpoint.
+// of CONTRACT.md, so there is no authorization endpoint, and the token endpoint
+// is for service accounts.
 type serverMetadata struct {
 	Issuer                       string   `json:"issuer"`
 	JWKSURI                      string   `json:"jwks_uri"`
+	TokenEndpoint                string   `json:"token_endpoint"`
+	TokenEndpointMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint        string   `json:"introspection_endpoint"`
 	IntrospectionEndpointMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpoint           string   `json:"revocation_endpoint"`
@@ -160,12 +178,13 @@ func (a *api) metadata(c echo.Context) error {
 	basic := []string{"client_secret_basic"}
 	c.Response().Header().Set("Cache-Control", keySetAge)
 	return c.JSON(http.StatusOK, serverMetadata{
-		Issuer:                a.Issuer,
-		JWKSURI:               a.at("/.well-known/jwks.json"),
+		Issuer:        a.Issuer,
+		JWKSURI:       a.at("/.well-known/jwks.json"),
+		TokenEndpoint: a.at("/auth/token"), TokenEndpointMethods: basic,
 		IntrospectionEndpoint: a.at("/auth/introspect"), IntrospectionEndpointMethods: basic,
 		RevocationEndpoint: a.at("/auth/revoke"), RevocationEndpointMethods: basic,
 		ResponseTypes: []string{"none"}, // the member is required and must not be empty
-		GrantTypes:    []string{"refresh_token"},
+		GrantTypes:    []string{"client_credentials", "refresh_token"},
 	})
 }
 

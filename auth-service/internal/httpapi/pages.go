@@ -31,33 +31,27 @@ type page struct {
 	Problems []string
 	Post     string // path and query that the button posts to; empty: no button
 	Token    string
-	Password bool // whether a new password is asked for
+	Password passwordField
+	Sure     bool // the form says that a password is meant that was refused first
 	Button   string
 	Nonce    string
 }
 
-func (a *api) verifyPage(c echo.Context) error {
-	return a.show(c, http.StatusOK, page{
-		Title: "Confirm your email address", Message: "Press the button to confirm that this address is yours.",
-		Post: "/auth/email/verify?" + pageParameter + "=1", Token: c.QueryParam("token"), Button: "Confirm",
-	})
+// passwordField is the field for a password in the form of a page. The zero
+// value is none.
+type passwordField struct {
+	Label, Autocomplete string
 }
 
-func (a *api) verifyFromPage(c echo.Context, who auth.Caller) error {
-	form, err := httpx.Form(c)
-	if err != nil {
-		return err
-	}
-	if err := a.Service.VerifyEmail(c.Request().Context(), who, form.Get("token")); err != nil {
-		return a.showFailure(c, err, page{Title: "This link does not work", Message: "It was used before, or it is too old. Sign in to have another one sent."})
-	}
-	return a.show(c, http.StatusOK, page{Title: "Thank you", Message: "Your email address is confirmed. You can close this page."})
-}
+var (
+	newPasswordField = passwordField{"New password", "new-password"}
+	ownPasswordField = passwordField{"Password", "current-password"}
+)
 
 func resetForm(token string) page {
 	return page{
 		Title: "Choose a new password", Message: "All devices that are signed in will be signed out.",
-		Post: "/auth/password/reset?" + pageParameter + "=1", Token: token, Password: true, Button: "Set the password",
+		Post: "/auth/password/reset?" + pageParameter + "=1", Token: token, Password: newPasswordField, Button: "Set the password",
 	}
 }
 
@@ -70,9 +64,10 @@ func (a *api) resetFromPage(c echo.Context, who auth.Caller) error {
 	if err != nil {
 		return err
 	}
-	err = a.Service.ResetPassword(c.Request().Context(), who, form.Get("token"), form.Get("new_password"))
+	device, err := a.Service.ResetPassword(c.Request().Context(), who, form.Get("token"), form.Get("new_password"))
 	switch fault.KindOf(err) {
 	case "":
+		setDevice(c, device)
 		return a.show(c, http.StatusOK, page{Title: "Thank you", Message: "Your password is changed. You can sign in with it now."})
 	case fault.WeakPassword, fault.PasswordReused: // the link is still good
 		return a.showFailure(c, err, resetForm(form.Get("token")))

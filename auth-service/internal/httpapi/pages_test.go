@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/shared/contract"
 )
 
 // form gives where the form of a page posts to and its hidden token.
@@ -77,7 +78,9 @@ func TestAPI_the_page_for_a_new_password(t *testing.T) {
 	if _, kept := weak.form(); kept != token {
 		t.Error("the page has lost the token")
 	}
-	post(nextPassword).want(200)
+	if done := post(nextPassword).want(200); done.setCookies()[contract.CookieDevice] == nil {
+		t.Errorf("the browser is not known after a reset: %q", done.header.Values("Set-Cookie"))
+	}
 	w.login(ada, nextPassword)
 	post(nextPassword).want(422)
 }

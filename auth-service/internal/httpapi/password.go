@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"gatehouse.internal/auth-service/internal/auth"
+	"gatehouse.internal/shared/contract"
 )
 
 // changePassword answers with a fresh session: as cookies if they are asked
@@ -63,8 +64,11 @@ func (a *api) resetPassword(c echo.Context, who auth.Caller) error {
 	if err := required("token", body.Token, "new_password", body.NewPassword); err != nil {
 		return err
 	}
-	if err := a.Service.ResetPassword(c.Request().Context(), who, body.Token, body.NewPassword); err != nil {
+	device, err := a.Service.ResetPassword(c.Request().Context(), who, body.Token, body.NewPassword)
+	if err != nil {
 		return err
 	}
+	setDevice(c, device)
+	c.Response().Header().Set(contract.HeaderDeviceToken, device) // for a client without cookies
 	return c.NoContent(http.StatusNoContent)
 }

@@ -10,11 +10,11 @@ import (
 
 func (a *api) sessions(c echo.Context, who auth.Caller) error {
 	q := queryOf(c)
-	wanted := q.page()
+	wanted, ended := q.page(), q.flag("ended")
 	if err := q.err(); err != nil {
 		return err
 	}
-	page, err := a.Service.Sessions(c.Request().Context(), who, wanted)
+	page, err := a.Service.Sessions(c.Request().Context(), who, ended, wanted)
 	if err != nil {
 		return err
 	}
@@ -36,4 +36,16 @@ func (a *api) endSession(c echo.Context, who auth.Caller) error {
 		clearCookies(c)
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+// endOtherSessions ends all sessions but the caller's own.
+func (a *api) endOtherSessions(c echo.Context, who auth.Caller) error {
+	if err := bindNothing(c); err != nil {
+		return err
+	}
+	ended, err := a.Service.EndOtherSessions(c.Request().Context(), who)
+	if err != nil {
+		return err
+	}
+	return answerJSON(c, http.StatusOK, map[string]int{"ended": ended})
 }

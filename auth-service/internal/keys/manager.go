@@ -28,6 +28,7 @@ const (
 type Options struct {
 	Store         Store
 	EncryptionKey []byte        // EncryptionKeySize bytes
+	OtherKeys     [][]byte      // that stored keys may be encrypted with besides: Open encrypts them anew
 	Algorithm     string        // of new signing keys; empty: EdDSA
 	Imported      *Private      // a key to sign with; nil: generated ones. Its type decides over Algorithm
 	TokenLifetime time.Duration // the longest of any token that is signed
@@ -64,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 	if !slices.Contains([]string{token.AlgEdDSA, token.AlgES256, token.AlgRS256}, o.Algorithm) {
 		return nil, fmt.Errorf("open signing keys: algorithm %q is not EdDSA, ES256 or RS256", o.Algorithm)
 	}
-	sealer, err := newSealer(o.EncryptionKey)
+	sealer, err := newSealer(o.EncryptionKey, o.OtherKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("open signing keys: %w", err)
 	}

@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -155,5 +156,25 @@ func TestManager_ReplicasLearnByReload(t *testing.T) {
 	}
 	if _, err := w.verify(t, a, w.sign(t, b)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestOpen_storedKeysAreEncryptedAnewWithTheKeyInUse(t *testing.T) {
+	w := newWorld()
+	before := w.open(t)
+	signed := w.sign(t, before)
+	next := func(others ...[]byte) func(*keys.Options) {
+		return func(o *keys.Options) { o.EncryptionKey, o.OtherKeys = bytes.Repeat([]byte{8}, 32), others }
+	}
+	old := bytes.Repeat([]byte{7}, 32)
+	w.open(t, func(o *keys.Options) { o.OtherKeys = [][]byte{bytes.Repeat([]byte{8}, 32)} }) // knows the next one
+	w.open(t, next(old))
+	after := w.open(t, next()) // the old key is given up
+	if before.Set(t.Context()).Keys[0].KeyID != after.Set(t.Context()).Keys[0].KeyID || len(signed) == 0 {
+		t.Error("the keys themselves have changed")
+	}
+	o := w.options()
+	if _, err := keys.Open(t.Context(), o); err == nil {
+		t.Error("the old key alone opens what was encrypted anew")
 	}
 }

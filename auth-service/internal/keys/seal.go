@@ -17,17 +17,41 @@ const EncryptionKeySize = chacha20poly1305.KeySize
 // sealVersion is the first byte of what seal gives.
 const sealVersion = 1
 
-var errSealed = errors.New("cannot be decrypted: AUTH_ENCRYPTION_KEY is not the one it was stored with, or the row was altered")
+var errSealed = errors.New("cannot be decrypted: neither AUTH_ENCRYPTION_KEY nor one of AUTH_ENCRYPTION_KEY_OTHERS is the one it was stored with, or the row was altered")
 
-// sealer encrypts private keys for storage.
-type sealer struct{ aead cipher.AEAD }
+// sealer encrypts private keys for storage, and decrypts what was encrypted with
+// another key that is known.
+type sealer struct {
+	aead   cipher.AEAD
+	others []cipher.AEAD
+}
 
-func newSealer(key []byte) (sealer, error) {
-	aead, err := chacha20poly1305.NewX(key)
-	if err != nil {
-		return sealer{}, fmt.Errorf("encryption key has %d bytes, not %d", len(key), EncryptionKeySize)
+func newSealer(key []byte, others ...[]byte) (sealer, error) {
+	var all []cipher.AEAD
+	for _, k := range append([][]byte{key}, others...) {
+		aead, err := chacha20poly1305.NewX(k)
+		if err != nil {
+			return sealer{}, fmt.Errorf("encryption key has %d bytes, not %d", len(k), EncryptionKeySize)
+		}
+		all = append(all, aead)
 	}
-	return sealer{aead: aead}, nil
+	return sealer{aead: all[0], others: all[1:]}, nil
+}
+
+// current reports whether the key of a record is encrypted with the key in use.
+func (s sealer) current(r Record) bool {
+	plain, err := decrypt(s.aead, r)
+	clear(plain)
+	return err == nil
+}
+
+// decrypt opens the envelope of a sealed key.
+func decrypt(aead cipher.AEAD, r Record) ([]byte, error) {
+	head := 1 + aead.NonceSize()
+	if len(r.Sealed) < head {
+		return nil, errSealed
+	}
+	return aead.Open(nil, r.Sealed[1:head], r.Sealed[head:], bound(r.KeyID, r.Use))
 }
 
 // bound is what a sealed key is bound to: it opens for no other id or use.
@@ -55,7 +79,12 @@ func (s sealer) open(r Record) (*Private, error) {
 	if len(r.Sealed) < head || r.Sealed[0] != sealVersion {
 		return nil, fmt.Errorf("key %s has no sealed private key of a known form", r.KeyID)
 	}
-	plain, err := s.aead.Open(nil, r.Sealed[1:head], r.Sealed[head:], bound(r.KeyID, r.Use))
+	plain, err := decrypt(s.aead, r)
+	for _, other := range s.others {
+		if err != nil {
+			plain, err = decrypt(other, r)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("key %s %w", r.KeyID, errSealed)
 	}

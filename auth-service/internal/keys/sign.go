@@ -21,6 +21,7 @@ type accessClaims struct {
 	Version       uint64   `json:"ver"`
 	EmailVerified bool     `json:"email_verified"`
 	Methods       []string `json:"amr,omitempty"`
+	Withheld      []string `json:"mfa_roles,omitempty"`
 }
 
 // Sign returns an access token with the claims, signed by the active key.
@@ -47,6 +48,7 @@ func (m *Manager) Sign(_ context.Context, c contract.Claims) (string, error) {
 		Version:       c.Version,
 		EmailVerified: c.EmailVerified,
 		Methods:       c.Methods,
+		Withheld:      c.Withheld,
 	})
 	unsigned.Header["typ"] = contract.TokenType
 	unsigned.Header["kid"] = active.KeyID()

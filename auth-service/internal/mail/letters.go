@@ -47,9 +47,16 @@ func (s *Sender) contentOf(m auth.Mail) (content, error) {
 		c = emailChanged(m)
 	case auth.MailTokenReused:
 		c = tokenReused(m)
+	case auth.MailNewDevice:
+		c = newDevice(m)
 	case auth.MailAccountDeleted:
 		c = accountDeleted(m)
 	default:
+		factor, known := factorLetter(m)
+		if known {
+			c = factor
+			break
+		}
 		return content{}, fmt.Errorf("write letter: no template is called %q", m.Template)
 	}
 	c.Site = s.public.Host
@@ -67,11 +74,19 @@ func (s *Sender) contentOf(m auth.Mail) (content, error) {
 func verifyEmail(m auth.Mail) content {
 	return content{
 		Subject:    "Confirm your email address",
-		Paragraphs: []string{"An account was registered with this address. Please confirm that it is yours.", expiry(m)},
+		Paragraphs: []string{registered(m) + " Please confirm that it is yours.", expiry(m)},
 		Action:     "Confirm this address",
 		Link:       verifyPath,
 		Closing:    "If you did not register, ignore this letter: nothing will happen without the link.",
 	}
+}
+
+// registered warns whoever confirms that somebody else may have registered.
+func registered(m auth.Mail) string {
+	if m.Data[auth.DataAgain] != "" {
+		return "An account was registered with this address more than once. You choose its password when you confirm: no other one will work then."
+	}
+	return "An account was registered with this address."
 }
 
 func alreadyRegistered(m auth.Mail) content {
@@ -145,6 +160,17 @@ func tokenReused(m auth.Mail) content {
 			"Please sign in again. Your other sign-ins go on, and you can look at them in your account.",
 		},
 		Closing: "If you find a sign-in there that is not yours, change your password.",
+	}
+}
+
+func newDevice(m auth.Mail) content {
+	return content{
+		Subject: "A sign-in from a new device",
+		Paragraphs: []string{
+			"Somebody signed in to your account" + circumstances(m) + ", from a device or a network that was not seen before.",
+			"If it was you, you need not do anything.",
+		},
+		Closing: "If it was not you, change your password at once: that signs every device out.",
 	}
 }
 

@@ -8,7 +8,6 @@
 package mail
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"embed"
@@ -31,6 +30,7 @@ type Config struct {
 	URL       string // smtp://user:password@host:587 or smtps://host:465; see CheckURL
 	From      string // "Gatehouse <no-reply@example.com>"
 	PublicURL string // the gateway's, for links
+	Templates string // folder with letters of the operator's own; empty: none
 	// Roots are the authorities that the mail server's certificate is held
 	// against; nil means the system's.
 	Roots *x509.CertPool
@@ -41,8 +41,8 @@ type Config struct {
 type Sender struct {
 	post   post
 	public *url.URL
-	text   *texttemplate.Template
-	html   *htmltemplate.Template
+	frame  form            // of letters
+	own    map[string]form // of letters that are written in their own way
 }
 
 // New returns a Sender, or every problem of the settings at once. It does not
@@ -56,10 +56,17 @@ func New(c Config) (*Sender, error) {
 	if err := errors.Join(urlErr, fromErr, publicErr, textErr, htmlErr); err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
-	return &Sender{
+	s := &Sender{
 		post:   post{server: mailServer, from: from, roots: c.Roots, now: c.Now},
-		public: public, text: text, html: html,
-	}, nil
+		public: public, frame: form{text: text, html: html}, own: map[string]form{},
+	}
+	if c.Templates == "" {
+		return s, nil
+	}
+	if err := s.load(c.Templates); err != nil {
+		return nil, fmt.Errorf("set up mail: %w", err)
+	}
+	return s, nil
 }
 
 // Send writes one letter and returns nil once the mail server has accepted it.
@@ -79,12 +86,13 @@ func (s *Sender) write(m auth.Mail) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	var text, html bytes.Buffer
-	if err := s.text.Execute(&text, c); err != nil {
+	f, own := s.own[m.Template]
+	if !own {
+		f = s.frame
+	}
+	subject, text, html, err := f.write(viewOf(c, m))
+	if err != nil {
 		return message{}, fmt.Errorf("write letter %q: %w", m.Template, err)
 	}
-	if err := s.html.Execute(&html, c); err != nil {
-		return message{}, fmt.Errorf("write letter %q: %w", m.Template, err)
-	}
-	return message{to: m.To, subject: c.Subject, text: text.String(), html: html.String()}, nil
+	return message{to: m.To, subject: subject, text: text, html: html}, nil
 }

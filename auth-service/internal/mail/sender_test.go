@@ -206,6 +206,7 @@ func TestSender_every_letter(t *testing.T) {
 		auth.MailEmailChangeRequested: {"new@example.com"},
 		auth.MailEmailChanged:         {"new@example.com"},
 		auth.MailTokenReused:          {"192.0.2.7"},
+		auth.MailNewDevice:            {"192.0.2.7", "new device"},
 		auth.MailAccountDeleted:       {"21 November 2026 at 09:05 UTC"},
 	} {
 		t.Run(template, func(t *testing.T) {

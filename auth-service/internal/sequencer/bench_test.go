@@ -166,6 +166,20 @@ func BenchmarkLog_number(b *testing.B) {
 	}
 }
 
+// BenchmarkLog_number_one gives a number to one row, as after one logout.
+func BenchmarkLog_number_one(b *testing.B) {
+	s := newBench(b, testenv.NATS)
+	l := newSQLLog(s.db)
+	for b.Loop() {
+		b.StopTimer()
+		s.fill(1, false)
+		b.StartTimer()
+		if _, rows, err := l.number(b.Context()); err != nil || len(rows) != 1 {
+			b.Fatalf("%d rows, %v", len(rows), err)
+		}
+	}
+}
+
 // BenchmarkLog_batch reads numbered rows, as for a node that asks for all.
 func BenchmarkLog_batch(b *testing.B) {
 	s := newBench(b, testenv.NATS)
@@ -237,6 +251,45 @@ func BenchmarkSequencer_backlog(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// BenchmarkSequencer_refill empties the stream while a million revocations are
+// alive, and reports how long it is until the stream has acknowledged them all
+// again, how old a node's view became meanwhile, and how long a new revocation
+// took to be applied.
+func BenchmarkSequencer_refill(b *testing.B) {
+	for b.Loop() {
+		n := live(b)
+		s := newBench(b, testenv.RealNATS)
+		s.fill(n, true)
+		s.store(n, contract.MaxBatchEntries)
+		q := s.benchSequencer()
+		s.background(q.Run)
+		view := s.node("node")
+		s.until("the node is fresh", time.Now(), func() bool { return applied(view, n)() && fresh(view)() })
+		published := func() int { return s.count(`SELECT published FROM revocation_state`) }
+		operator := s.connect("operator")
+		s.until("the operator is connected", time.Now(), func() bool { return operator.Ready(b.Context()) == nil })
+		if err := operator.PurgeStream(b.Context(), operator.Subjects().RevocationStream()); err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		noticed := s.until("the loss is noticed", began, func() bool { return published() < n })
+		var oldest, latest time.Duration
+		for more := 1; published() < n; more++ {
+			ids, _ := s.insert(1)
+			committed := time.Now()
+			q.Committed(b.Context(), ids)
+			latest = max(latest, s.until("a new one is applied", committed, applied(view, n+more)))
+			age, _ := view.Progress.Age()
+			oldest = max(oldest, age)
+		}
+		b.ReportMetric(noticed.Seconds(), "noticed-s")
+		b.ReportMetric(time.Since(began).Seconds(), "s")
+		b.ReportMetric(oldest.Seconds(), "view-age-max-s")
+		b.ReportMetric(float64(latest.Microseconds())/1000, "applied-max-ms")
+	}
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkSequencer_sustained commits revocations from sixteen writers for
@@ -364,10 +417,10 @@ func (s *system) store(n, size int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var waiting []func(context.Context) error
+	var waiting []func(context.Context) (bus.Receipt, error)
 	land := func() {
 		for _, landed := range waiting {
-			if err := landed(ctx); err != nil {
+			if _, err := landed(ctx); err != nil {
 				s.t.Fatal(err)
 			}
 		}

@@ -9,9 +9,11 @@ import (
 	"gatehouse.internal/shared/revocation"
 )
 
-// head publishes what a look into the database has shown, unless a head went
-// out a moment ago: then it is owed. The nonces of the nodes must have been
-// received before the look. A few nodes are all served by one head.
+// head publishes what a look into the database has shown, unless a head or a
+// batch went out a moment ago: then it is owed. Somebody waits for the batch,
+// and the nodes must not be busy with a head while they apply it. The nonces of
+// the nodes must have been received before the look. A few nodes are all served
+// by one head.
 func (s *Sequencer) head(ctx context.Context, current state, nodes snapshot) error {
 	h := contract.Head{
 		V: contract.HeadVersion, Sequencer: s.id, Epoch: current.Epoch, Last: current.Last, Oldest: current.Oldest, Nodes: nodes.nodes,
@@ -19,7 +21,8 @@ func (s *Sequencer) head(ctx context.Context, current state, nodes snapshot) err
 	if len(nodes.nonces) > contract.OneHead {
 		return s.headOfEachPart(ctx, h, nodes.nonces)
 	}
-	s.headOwed = s.Now().Sub(s.lastHead) < headSpacing
+	since := s.Now().Sub(s.lastHead)
+	s.headOwed = since < headSpacing || s.batched && since < headPatience
 	if s.headOwed {
 		return nil
 	}

@@ -34,6 +34,8 @@ type state struct {
 	Published uint64 `db:"published"` // up to here the stream has acknowledged
 	Oldest    uint64 `db:"oldest"`    // the lowest number still kept
 	Open      bool   `db:"open"`      // committed rows without a number were seen
+	// Given is how many numbers were given: the last ones up to Last.
+	Given uint64 `db:"-"`
 	// Moved is true if another incarnation of the database numbered last, so
 	// that this one may have lost numbers which others hold.
 	Moved bool `db:"moved"`
@@ -101,6 +103,9 @@ func newEpochStep() int64 { return contract.EpochSpan + rand.Int64N(epochStep-co
 // of the database it first opens a new epoch, and returns a state that is
 // Moved: numbers given here must never be taken for those that may be lost.
 func (l sqlLog) number(ctx context.Context) (state, []row, error) {
+	if l.db.Dialect() == sqldb.Postgres {
+		return l.numberAtOnce(ctx)
+	}
 	var (
 		s    state
 		rows []row
@@ -127,7 +132,7 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 		if err := tx.GetContext(ctx, &s, l.selectState()); err != nil {
 			return fmt.Errorf("read revocation state: %w", err)
 		}
-		s.Moved = before.Moved
+		s.Moved, s.Given = before.Moved, uint64(len(rows))
 		return nil
 	})
 	if err != nil {
@@ -137,26 +142,15 @@ func (l sqlLog) number(ctx context.Context) (state, []row, error) {
 	return s, rows, nil
 }
 
-// lock lets one transaction number at a time, and reads what it starts from. In
-// PostgreSQL a process that stops within it loses it after a second, so that
-// another can number; and the planner, left to itself, joins the few rows that
-// have no number with the whole log, however long that is.
+// lock lets one transaction number at a time, and reads what it starts from.
 func (l sqlLog) lock(ctx context.Context, tx *sqlx.Tx) (state, error) {
-	settings := `''`
-	if l.db.Dialect() == sqldb.Postgres {
-		settings = `set_config('idle_in_transaction_session_timeout', '1000', TRUE)
-			|| set_config('enable_hashjoin', 'off', TRUE) || set_config('enable_mergejoin', 'off', TRUE)`
-	}
-	var before struct {
-		state
-		Settings string `db:"settings"`
-	}
+	var before state
 	err := tx.GetContext(ctx, &before, `UPDATE revocation_state SET last_number = last_number WHERE id = 1
-		RETURNING last_number, incarnation <> `+l.incarnation+` AS moved, `+settings+` AS settings`)
+		RETURNING last_number, incarnation <> `+l.incarnation+` AS moved`)
 	if err != nil {
 		return state{}, fmt.Errorf("lock revocation state: %w", err)
 	}
-	return before.state, nil
+	return before, nil
 }
 
 // numbersOf gives the numbers of rows that have one.
@@ -288,9 +282,22 @@ func (l sqlLog) openEpoch(ctx context.Context, seen uint64) error {
 }
 
 // prune deletes the oldest numbers that no longer matter to anyone, so that
-// what is kept stays without gaps.
-func (l sqlLog) prune(ctx context.Context, now time.Time) error {
-	return l.write(ctx, "prune revocations", `DELETE FROM revocations WHERE number IS NOT NULL AND number <
-		COALESCE((SELECT r.number FROM revocations r WHERE r.number IS NOT NULL AND r.expires_at > $1 ORDER BY r.number LIMIT 1),
-			(SELECT s.last_number + 1 FROM revocation_state s WHERE s.id = 1))`, sqldb.Micros(now))
+// what is kept stays without gaps. It looks at those below a limit only, and
+// tells how many it has deleted. It is one statement, because what is numbered
+// after it has looked must stay.
+func (l sqlLog) prune(ctx context.Context, now time.Time, below uint64) (deleted int, err error) {
+	err = sqldb.InTx(ctx, l.db, func(ctx context.Context, tx *sqlx.Tx) error {
+		done, err := tx.ExecContext(ctx, `DELETE FROM revocations WHERE number < COALESCE((SELECT r.number FROM revocations r
+			WHERE r.number < CAST($1 AS BIGINT) AND r.expires_at > $2 ORDER BY r.number LIMIT 1), CAST($1 AS BIGINT))`, below, sqldb.Micros(now))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		deleted = int(n)
+		return err
+	})
+	if err != nil {
+		return 0, sqldb.Unavailable(fmt.Errorf("prune revocations: %w", err))
+	}
+	return deleted, nil
 }

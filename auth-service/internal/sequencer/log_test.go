@@ -105,6 +105,9 @@ func (l logUnderTest) mustNumber(t *testing.T) (s state, ids []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.Given != uint64(len(rows)) {
+		t.Errorf("%d numbers are said to be given, to %d rows", s.Given, len(rows))
+	}
 	for i := range rows {
 		if want := s.Last - uint64(len(rows)-1-i); rows[i].Number != want {
 			t.Errorf("row %s has number %d, want %d", rows[i].ID, rows[i].Number, want)
@@ -204,8 +207,8 @@ func TestLog_a_batch_names_epoch_and_oldest_of_its_numbers(t *testing.T) {
 	eachLog(t, func(t *testing.T, l logUnderTest) {
 		l.begin(t, rowAt("a", 1, 10), rowAt("b", 2, 30), rowAt("c", 3, 20), rowAt("d", 4, 40))()
 		first, _ := l.mustNumber(t)
-		if err := l.prune(t.Context(), time.Unix(25, 0)); err != nil { // c has expired, but b before it has not
-			t.Fatal(err)
+		if n, err := l.prune(t.Context(), time.Unix(25, 0), 5); n != 1 || err != nil { // c has expired, but b before it has not
+			t.Fatalf("%d pruned, %v, want a alone", n, err)
 		}
 		for _, test := range []struct {
 			from, to, first, oldest uint64
@@ -216,8 +219,13 @@ func TestLog_a_batch_names_epoch_and_oldest_of_its_numbers(t *testing.T) {
 				t.Errorf("numbers %d..%d: %+v, %v, want %+v", test.from, test.to, b, err, test)
 			}
 		}
-		if err := l.prune(t.Context(), time.Unix(99, 0)); err != nil {
-			t.Fatal(err)
+		for _, step := range []struct {
+			below uint64
+			want  int
+		}{{2, 0}, {4, 2}, {9, 1}, {9, 0}} {
+			if n, err := l.prune(t.Context(), time.Unix(99, 0), step.below); n != step.want || err != nil {
+				t.Errorf("%d pruned below %d, %v, want %d", n, step.below, err, step.want)
+			}
 		}
 		if s := l.mustLook(t); s.Oldest != 5 || s.Last != 4 {
 			t.Errorf("state %+v after everything has expired", s)
@@ -275,31 +283,4 @@ func TestLog_F24_another_incarnation_of_the_database_opens_an_epoch_before_it_nu
 			t.Errorf("state %+v, want epoch %d to stay", again, s.Epoch)
 		}
 	})
-}
-
-func TestLog_F27_a_process_that_stops_while_it_numbers_does_not_keep_others_from_it(t *testing.T) {
-	s := newSystem(t, testenv.Postgres(t))
-	stopped, err := s.db.BeginTxx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stopped.Rollback() }()
-	l := newSQLLog(s.db)
-	if _, err := l.lock(t.Context(), stopped); err != nil {
-		t.Fatal(err)
-	}
-	s.insert(1)
-	var rows []row
-	s.eventually("another numbers the row", 30*time.Second, func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), roundTimeout)
-		defer cancel()
-		_, rows, err = l.number(ctx)
-		return err == nil
-	})
-	if len(rows) != 1 || rows[0].Number != 1 {
-		t.Errorf("numbered %+v", rows)
-	}
-	if err := stopped.Commit(); err == nil {
-		t.Error("the one that stopped has kept its transaction")
-	}
 }

@@ -10,10 +10,10 @@ import (
 
 // metrics are the figures of one replica's sequencer.
 type metrics struct {
-	failures, published, repairs, epochs, moves, refills prometheus.Counter
-	last, backlog                                        prometheus.Gauge
-	rounds, answers                                      prometheus.Histogram
-	late                                                 prometheus.Counter
+	failures, published, repairs, epochs, moves, refills, losses prometheus.Counter
+	last, backlog                                                prometheus.Gauge
+	rounds, answers                                              prometheus.Histogram
+	late                                                         prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
@@ -23,10 +23,8 @@ func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_sequencer_" + name, Help: help})
 	}
-	histogram := func(name, help string) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "gatehouse_sequencer_" + name, Help: help, Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-		})
+	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gatehouse_sequencer_" + name, Help: help, Buckets: buckets})
 	}
 	m := &metrics{
 		failures:  counter("round_failures_total", "Rounds that ended with an error."),
@@ -35,11 +33,13 @@ func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
 		epochs:    counter("epochs_total", "Epochs opened because the database had lost history."),
 		moves:     counter("database_starts_total", "Epochs opened because the database was started anew, and might have lost history."),
 		refills:   counter("redis_refills_total", "Times that Redis was filled anew from the database."),
+		losses:    counter("stream_losses_total", "Times that the stream was found to lack what it had, and got it again."),
 		late:      counter("late_answers_total", "Revoking calls answered before every live node had applied them."),
 		last:      gauge("last_number", "The newest number given."),
 		backlog:   gauge("backlog", "Numbers the stream has not acknowledged."),
-		rounds:    histogram("round_seconds", "Duration of a round."),
-		answers:   histogram("answer_seconds", "Time from commit until every live node has applied, as waited for."),
+		rounds:    histogram("round_seconds", "Duration of a round.", .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5),
+		answers: histogram("answer_seconds", "Time from commit until every live node has applied, as waited for.",
+			.001, .002, .003, .004, .005, .006, .007, .008, .009, .01, .0125, .015, .02, .025, .05, .1, .15, .2, .25, .5),
 	}
 	active := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gatehouse_sequencer_active", Help: "1 if this replica is the active one."}, func() float64 {
 		if s.active() {
@@ -47,7 +47,7 @@ func newMetrics(registry prometheus.Registerer, s *Sequencer) *metrics {
 		}
 		return 0
 	})
-	registry.MustRegister(m.failures, m.published, m.repairs, m.epochs, m.moves, m.refills, m.late, m.last, m.backlog, m.rounds, m.answers, active)
+	registry.MustRegister(m.failures, m.published, m.repairs, m.epochs, m.moves, m.refills, m.losses, m.late, m.last, m.backlog, m.rounds, m.answers, active)
 	return m
 }
 

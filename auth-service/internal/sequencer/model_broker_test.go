@@ -16,9 +16,11 @@ import (
 type broker struct {
 	w      *world
 	stream [][]byte
-	seen   map[string]bool // message ids
-	copy   [][]byte        // an old copy of the stream's directory
-	losses int             // of all or some of the stream
+	number uint64            // of the newest message, as the broker counts
+	seen   map[string]uint64 // message ids, and their numbers
+	copy   [][]byte          // an old copy of the stream's directory
+	copied uint64            // the number of its newest message
+	losses int               // of all or some of the stream
 }
 
 var (
@@ -52,7 +54,7 @@ func (b *broker) Publish(subject string, data []byte) error {
 
 // StoreAsync sends a batch to every node and keeps it in the stream. With the
 // fate doneUnsaid the nodes get it, and the stream does not.
-func (b *broker) StoreAsync(_, msgID string, data []byte) (func(context.Context) error, error) {
+func (b *broker) StoreAsync(_, msgID string, data []byte) (func(context.Context) (bus.Receipt, error), error) {
 	f := b.w.pause()
 	if f == notDone {
 		return nil, errRoad
@@ -60,15 +62,18 @@ func (b *broker) StoreAsync(_, msgID string, data []byte) (func(context.Context)
 	for _, n := range b.w.nodes {
 		b.w.send(message{"batch to " + n.name, n.alive(), func() { n.batch(data, true) }})
 	}
-	if f == granted && !b.seen[msgID] {
-		b.seen[msgID] = true
+	number, duplicate := b.seen[msgID]
+	if f == granted && !duplicate {
+		b.number++
+		number = b.number
+		b.seen[msgID] = number
 		b.stream = append(b.stream, data)
 	}
-	return func(context.Context) error {
+	return func(context.Context) (bus.Receipt, error) {
 		if b.w.pause() != granted || f != granted {
-			return errRoad
+			return bus.Receipt{}, errRoad
 		}
-		return nil
+		return bus.Receipt{Number: number, Duplicate: duplicate}, nil
 	}, nil
 }
 
@@ -102,10 +107,10 @@ func (b *broker) LastInStream(context.Context, string, string) ([]byte, bool, er
 
 // purge empties the stream, or forks it back to its old copy.
 func (b *broker) purge(toCopy bool) {
-	b.stream, b.seen = nil, map[string]bool{}
+	b.stream, b.seen = nil, map[string]uint64{}
 	b.losses++
 	if toCopy {
-		b.stream = slices.Clone(b.copy)
+		b.stream, b.number = slices.Clone(b.copy), b.copied
 	}
 }
 

@@ -124,7 +124,7 @@ func (l *memoryLog) number(context.Context) (s state, rows []row, err error) {
 			rows = append(rows, r.row)
 		}
 		s = l.current()
-		s.Moved = moved
+		s.Moved, s.Given = moved, uint64(len(rows))
 	})
 	if err != nil {
 		return state{}, nil, err
@@ -185,14 +185,20 @@ func (l *memoryLog) openEpoch(_ context.Context, seen uint64) error {
 	})
 }
 
-func (l *memoryLog) prune(_ context.Context, now time.Time) error {
-	return l.do(func() {
-		keep := l.state.Last + 1
+func (l *memoryLog) prune(_ context.Context, now time.Time, below uint64) (deleted int, err error) {
+	err = l.do(func() {
+		keep := below
 		for i := range l.rows {
 			if l.rows[i].numbered && l.rows[i].ExpiresAt > sqldb.Micros(now) {
 				keep = min(keep, l.rows[i].Number)
 			}
 		}
+		before := len(l.rows)
 		l.rows = slices.DeleteFunc(l.rows, func(r memoryRow) bool { return r.numbered && r.Number < keep })
+		deleted = before - len(l.rows)
 	})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
 }

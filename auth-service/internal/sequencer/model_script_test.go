@@ -124,7 +124,7 @@ func (w *world) fault(o op) {
 	case "purge", "fork stream":
 		w.broker.purge(o.Kind == "fork stream")
 	case "copy stream":
-		w.broker.copy = append([][]byte(nil), w.broker.stream...)
+		w.broker.copy, w.broker.copied = append([][]byte(nil), w.broker.stream...), w.broker.number
 	case "lose":
 		w.broker.lose(o.A)
 	case "flush redis":

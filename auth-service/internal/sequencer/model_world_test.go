@@ -71,7 +71,7 @@ func newWorld(s sabotage) *world {
 	w := &world{sabotage: s, signer: modelSigner(), log: slog.New(slog.DiscardHandler)}
 	w.database = newMemoryLog(w.pause)
 	w.database.sameVersions, w.database.lateVersions = s.sameVersions, s.lateVersions
-	w.broker = &broker{w: w, seen: map[string]bool{}}
+	w.broker = &broker{w: w, seen: map[string]uint64{}}
 	w.redis = newMemoryRedis(w)
 	w.client = redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // a name would be looked up, which takes longer than the script
 	w.client.AddHook(w.redis)

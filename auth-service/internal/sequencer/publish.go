@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse.internal/shared/bus"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/revocation"
 )
@@ -14,7 +15,8 @@ import (
 // flight is a batch on its way into the stream.
 type flight struct {
 	epoch, first, last uint64
-	landed             func(ctx context.Context) error // waits for the stream's acknowledgement
+	sent               time.Time
+	landed             func(ctx context.Context) (bus.Receipt, error) // waits for the stream's acknowledgement
 }
 
 // seal signs a payload with the events key.
@@ -33,25 +35,34 @@ func (s *Sequencer) seal(ctx context.Context, purpose revocation.Purpose, payloa
 // from is the lowest number that is settled by it: the batch's first one, or a
 // lower one if those in between no longer matter.
 func (s *Sequencer) publish(ctx context.Context, b contract.Batch, from uint64) error {
+	_, err := s.store(ctx, b, from, "")
+	return err
+}
+
+// store sends a batch as publish does, and reports whether there was a broker to
+// take it. Another repetition is another message to the stream, even if it is the
+// same batch.
+func (s *Sequencer) store(ctx context.Context, b contract.Batch, from uint64, repetition string) (sent bool, err error) {
 	message, err := s.seal(ctx, revocation.PurposeBatch, b.Encode())
 	if err != nil {
-		return err
+		return false, err
 	}
-	// The id derives from the content, so that only a true repetition is
-	// dropped as a duplicate.
-	sum := sha256.Sum256(message)
-	s.lastTry = s.Now()
-	landed, err := s.road.StoreAsync(s.road.Subjects().Batches(), hex.EncodeToString(sum[:]), message)
+	// The id derives from the content, so that only a true duplicate is dropped
+	// as one.
+	sum := sha256.New()
+	sum.Write(message)
+	sum.Write([]byte(repetition))
+	landed, err := s.road.StoreAsync(s.road.Subjects().Batches(), hex.EncodeToString(sum.Sum(nil)), message)
 	if err != nil {
 		s.Log.Warn("revocation batch not published; it stays in the backlog", "first", b.First, "last", b.Last(), "error", err)
-		return nil
+		return false, nil
 	}
 	s.metrics.published.Add(float64(len(b.Entries)))
 	select {
-	case s.flights <- flight{b.Epoch, from, b.Last(), landed}:
+	case s.flights <- flight{b.Epoch, from, b.Last(), s.Now(), landed}:
 	default: // the backlog finds out
 	}
-	return nil
+	return true, nil
 }
 
 // land waits for the acknowledgements in order, and notes in the database how
@@ -80,17 +91,39 @@ type landing struct {
 
 // take waits for a flight and adds it to those that have landed.
 func (l *landing) take(ctx context.Context, f flight) {
-	if err := l.s.landed(ctx, f); err != nil {
+	receipt, err := l.s.landed(ctx, f)
+	if err != nil {
 		if ctx.Err() == nil {
 			l.s.Log.Warn("revocation batch not acknowledged by the stream; it will be sent again", "first", f.first, "last", f.last, "error", err)
 		}
 		return
 	}
-	if l.done.last == 0 || l.done.epoch != f.epoch || f.first > l.done.last+1 {
+	l.compare(ctx, f, receipt)
+	if l.done.last == 0 || l.done.epoch != f.epoch || f.first > l.done.last+1 || f.last+1 < l.done.first {
 		l.note(ctx)
 		l.done = f
 	}
 	l.done.first, l.done.last = min(l.done.first, f.first), max(l.done.last, f.last)
+}
+
+// compare notices that the stream has gone back since the last receipt: what it
+// acknowledged meanwhile is lost, even if nobody has looked between.
+func (l *landing) compare(ctx context.Context, f flight, receipt bus.Receipt) {
+	if receipt.Duplicate {
+		return
+	}
+	before := l.s.receipt.Swap(receipt.Number)
+	if receipt.Number > before {
+		return
+	}
+	l.s.Log.Warn("the revocation stream has gone back; publishing again", "from", before, "to", receipt.Number)
+	l.s.metrics.losses.Inc()
+	l.done = flight{}
+	l.s.refill.notice(place{f.epoch, 1})
+	defer l.s.poke()
+	if err := l.s.log.rewind(ctx, f.epoch, 0); err != nil && ctx.Err() == nil {
+		l.s.Log.Warn("what the revocation stream has lost is not noted; it will be sent again all the same", "error", err)
+	}
 }
 
 // note writes down what has landed.
@@ -104,34 +137,10 @@ func (l *landing) note(ctx context.Context) {
 	l.done = flight{}
 }
 
-func (s *Sequencer) landed(ctx context.Context, f flight) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+// landed waits for a flight, as long as it may take since it was sent: those that
+// were lost together must not be waited for one after another.
+func (s *Sequencer) landed(ctx context.Context, f flight) (bus.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(storeTimeout-s.Now().Sub(f.sent), lateTimeout))
 	defer cancel()
 	return f.landed(ctx)
-}
-
-// backlog sends again what the stream has not acknowledged for a while, and
-// prunes now and then.
-func (s *Sequencer) backlog(ctx context.Context, current state) error {
-	now := s.Now()
-	if now.Sub(s.lastPrune) > prunePeriod {
-		s.lastPrune = now
-		if err := s.log.prune(ctx, now); err != nil {
-			return err
-		}
-	}
-	if now.Sub(s.lastTry) <= retryPeriod {
-		return nil
-	}
-	for from := current.Published + 1; from <= current.Last; {
-		b, err := s.log.batch(ctx, from, current.Last)
-		if err != nil || len(b.Entries) == 0 {
-			return err
-		}
-		if err := s.publish(ctx, b, from); err != nil {
-			return err
-		}
-		from = b.Last() + 1
-	}
-	return nil
 }

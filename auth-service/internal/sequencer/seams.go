@@ -14,7 +14,8 @@ type revocationLog interface {
 	// look reads the state.
 	look(ctx context.Context) (state, error)
 	// number gives committed rows the next numbers, at most a batch of them,
-	// and returns them in order with the state after it. If another incarnation
+	// and returns them in order with the state after it, but for those that are
+	// pruned meanwhile. If another incarnation
 	// of the database numbered last, it opens a new epoch first and returns a
 	// state that is Moved.
 	number(ctx context.Context) (state, []row, error)
@@ -31,8 +32,9 @@ type revocationLog interface {
 	rewind(ctx context.Context, epoch, last uint64) error
 	// openEpoch starts an epoch newer than seen, unless there is one already.
 	openEpoch(ctx context.Context, seen uint64) error
-	// prune deletes the oldest numbers that no longer matter to anyone.
-	prune(ctx context.Context, now time.Time) error
+	// prune deletes the oldest numbers below a limit that no longer matter to
+	// anyone, and tells how many.
+	prune(ctx context.Context, now time.Time, below uint64) (deleted int, err error)
 }
 
 // road is what the sequencer's steps need of the broker; *bus.Bus is one.
@@ -42,7 +44,7 @@ type road interface {
 	Publish(subject string, data []byte) error
 	// StoreAsync sends a message that the stream keeps, and returns what waits
 	// for its word that it does.
-	StoreAsync(subject, msgID string, data []byte) (acknowledged func(ctx context.Context) error, err error)
+	StoreAsync(subject, msgID string, data []byte) (acknowledged func(ctx context.Context) (bus.Receipt, error), err error)
 	// EnsureStream makes the stream if it is not there.
 	EnsureStream(ctx context.Context, s bus.Stream) error
 	// StreamExtent tells how far the stream reaches, and whether it has forked

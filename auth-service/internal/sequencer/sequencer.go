@@ -23,14 +23,15 @@ import (
 // The periods of a sequencer.
 const (
 	headPeriod   = 250 * time.Millisecond
-	headSpacing  = 25 * time.Millisecond // between heads, when batches follow one another quickly
-	rivalPeriod  = time.Second           // an older replica not heard for this long is taken to be gone
-	roundTimeout = 2 * time.Second       // without what it numbers
-	batchTimeout = 4 * time.Second       // for a whole batch of numbers; a slow database must come to its end
+	headSpacing  = 25 * time.Millisecond  // between heads, and between a batch and the head after it
+	headPatience = 100 * time.Millisecond // for which a head may be put off by batches
+	rivalPeriod  = time.Second            // an older replica not heard for this long is taken to be gone
+	roundTimeout = 2 * time.Second        // without what it numbers
+	batchTimeout = 4 * time.Second        // for a whole batch of numbers; a slow database must come to its end
 	storeTimeout = 2 * time.Second
-	retryPeriod  = time.Second // between attempts to get a backlog into the stream
+	lateTimeout  = 10 * time.Millisecond // for what was sent that long ago
+	retryPeriod  = time.Second           // between attempts to get a backlog into the stream
 	prunePeriod  = 10 * time.Second
-	checkPeriod  = time.Second // between comparisons with what the stream and the nodes hold
 	maxFlights   = 1024
 )
 
@@ -71,13 +72,15 @@ type Sequencer struct {
 	rival     atomic.Int64  // Unix nanoseconds when an older replica's head was last heard
 	lastRound atomic.Int64  // Unix nanoseconds of the last whole round, of this or an older replica
 	flights   chan flight   // batches on their way into the stream
-	extent    bus.Extent    // of the stream, as keepStream last saw it
+	receipt   atomic.Uint64 // the number of the last one, as the broker counts; 0: none, or it was lost
+	stream    streamSeen    // keepStream's own
+	refill    refill
 	doubt     chan struct{} // the database may have lost what others hold
 	forced    atomic.Bool   // a round is wanted although an older replica is active
 	headOwed  bool          // these are the round's own
+	batched   bool          // this round has published something
 	lastHead  time.Time
 	lastPrune time.Time
-	lastTry   time.Time
 
 	seldom revocation.Seldom // what of a flood is written to the log
 }
@@ -178,6 +181,7 @@ func (s *Sequencer) heard(message []byte) {
 func (s *Sequencer) round(ctx context.Context) error {
 	asked := s.takeWaiters()
 	defer asked.release()
+	s.batched = false
 	began := s.Now()
 	nodes := s.Presence.snapshot()
 	current, err := s.drain(ctx, asked, nodes.nodes)
@@ -238,10 +242,12 @@ func (s *Sequencer) drainBatch(ctx context.Context, asked waiters) (current stat
 		s.compare()
 	}
 	if len(rows) > 0 {
-		if err := s.publish(ctx, batchOf(current, rows[0].Number, rows), rows[0].Number); err != nil {
+		first := current.Last - current.Given + 1
+		if err := s.publish(ctx, batchOf(current, first, rows), first); err != nil {
 			return state{}, false, err
 		}
+		s.batched = true
 		asked.numbered(current.Epoch, rows)
 	}
-	return current, len(rows) < contract.MaxBatchEntries, nil
+	return current, current.Given < contract.MaxBatchEntries, nil
 }

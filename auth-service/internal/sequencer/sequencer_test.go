@@ -187,8 +187,8 @@ func TestSequencer_F3_F4_what_the_stream_lost_is_published_again(t *testing.T) {
 			s.t.Fatal(err)
 		}
 		s.eventually("the new stream has them", 20*time.Second, func() bool {
-			_, last, err := q.streamEnd(s.t.Context())
-			return err == nil && last == 3 && published()
+			end, err := q.streamEnd(s.t.Context())
+			return err == nil && end.number == 3 && published()
 		})
 	})
 }

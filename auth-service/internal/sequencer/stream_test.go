@@ -79,7 +79,6 @@ func (q handDriven) publishMore(n int) {
 	if n > 0 {
 		q.s.insert(n)
 	}
-	q.lastTry = time.Time{}
 	if err := q.round(q.s.t.Context()); err != nil {
 		q.s.t.Fatal(err)
 	}

@@ -20,15 +20,6 @@ func (t *tx) AddRevocation(ctx context.Context, r auth.Revocation) error {
 	return err
 }
 
-// AddAudit appends to the audit trail.
-func (t *tx) AddAudit(ctx context.Context, e auth.AuditEvent) error {
-	_, err := t.exec(ctx, "add audit event", `INSERT INTO audit (id, at, event, outcome, reason, actor_id, target_id, session_id,
-		address, user_agent, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		e.ID, sqldb.Micros(e.At), e.Event, e.Outcome, e.Reason, e.ActorID, e.TargetID, e.SessionID,
-		e.Address, e.UserAgent, e.RequestID)
-	return err
-}
-
 // Enqueue puts a message into the outbox.
 func (t *tx) Enqueue(ctx context.Context, m auth.OutboxMessage, at time.Time) error {
 	err := outbox.Add(ctx, t.tx, outbox.Message{ID: m.ID, Topic: m.Topic, Payload: m.Payload}, at)
@@ -94,6 +85,7 @@ var pruning = []struct{ table, key, time string }{
 	{"sessions", "id", "expires_at"},
 	{"mail_tokens", "hash", "expires_at"},
 	{"mail_notes", "id", "sent_at"},
+	{"challenges", "hash", "expires_at"},
 }
 
 // Prune deletes what has expired; see auth.Store.

@@ -45,56 +45,6 @@ func (c *conditions) where() string {
 	return " WHERE " + strings.Join(c.parts, " AND ")
 }
 
-// auditRow is a row of audit.
-type auditRow struct {
-	ID        string `db:"id"`
-	At        int64  `db:"at"`
-	Event     string `db:"event"`
-	Outcome   string `db:"outcome"`
-	Reason    string `db:"reason"`
-	ActorID   string `db:"actor_id"`
-	TargetID  string `db:"target_id"`
-	SessionID string `db:"session_id"`
-	Address   string `db:"address"`
-	UserAgent string `db:"user_agent"`
-	RequestID string `db:"request_id"`
-}
-
-// Audit returns events newest first.
-func (r reader) Audit(ctx context.Context, f auth.AuditFilter) ([]auth.AuditEvent, error) {
-	c := conditions{}
-	if f.UserID != "" {
-		c.parts = append(c.parts, "(actor_id = "+c.value(f.UserID)+" OR target_id = "+c.value(f.UserID)+")")
-	}
-	if f.Event != "" {
-		c.add("event = ", f.Event)
-	}
-	if !f.From.IsZero() {
-		c.add("at >= ", sqldb.Micros(f.From))
-	}
-	if !f.To.IsZero() {
-		c.add("at < ", sqldb.Micros(f.To))
-	}
-	if f.BeforeID != "" {
-		c.parts = append(c.parts, "(at, id) < ("+c.value(sqldb.Micros(f.BeforeAt))+", "+c.value(f.BeforeID)+")")
-	}
-	var rows []auditRow
-	query := `SELECT id, at, event, outcome, reason, actor_id, target_id, session_id, address, user_agent, request_id
-		FROM audit` + c.where() + ` ORDER BY at DESC, id DESC LIMIT ` + c.value(f.Limit)
-	if err := r.q.SelectContext(ctx, &rows, query, c.args...); err != nil {
-		return nil, failed("read audit trail", err)
-	}
-	out := make([]auth.AuditEvent, 0, len(rows))
-	for _, x := range rows {
-		out = append(out, auth.AuditEvent{
-			ID: x.ID, At: sqldb.Time(x.At), Event: x.Event, Outcome: x.Outcome, Reason: x.Reason,
-			ActorID: x.ActorID, TargetID: x.TargetID, SessionID: x.SessionID,
-			Address: x.Address, UserAgent: x.UserAgent, RequestID: x.RequestID,
-		})
-	}
-	return out, nil
-}
-
 // TokenRevoked reports whether the access token was revoked by itself.
 func (r reader) TokenRevoked(ctx context.Context, tokenID string) (bool, error) {
 	var revoked bool

@@ -53,17 +53,21 @@ func (r reader) Session(ctx context.Context, id string) (auth.Session, error) {
 	return row.session(), nil
 }
 
-// LiveSessions returns live sessions of a user, newest first.
+// LiveSessions returns live or ended sessions of a user, newest first.
 func (r reader) LiveSessions(ctx context.Context, q auth.LiveQuery) ([]auth.Session, error) {
 	c := conditions{}
 	c.add(`user_id = `, q.UserID)
-	c.add(`idle_expires_at > `, sqldb.Micros(q.At))
-	c.add(`expires_at > `, sqldb.Micros(q.At))
+	at := c.value(sqldb.Micros(q.At))
+	live := `(ended_at = 0 AND idle_expires_at > ` + at + ` AND expires_at > ` + at + `)`
+	if q.Ended {
+		live = `NOT ` + live
+	}
+	c.parts = append(c.parts, live)
 	if q.After != "" {
 		c.add(`id < `, q.After)
 	}
 	var rows []sessionRow
-	query := selectSession + c.where() + ` AND ended_at = 0 ORDER BY id DESC LIMIT ` + c.value(q.Limit)
+	query := selectSession + c.where() + ` ORDER BY id DESC LIMIT ` + c.value(q.Limit)
 	if err := r.q.SelectContext(ctx, &rows, query, c.args...); err != nil {
 		return nil, failed("list sessions", err)
 	}
@@ -90,10 +94,10 @@ func (t *tx) AddSession(ctx context.Context, s auth.Session) error {
 func (t *tx) SaveSession(ctx context.Context, s auth.Session) error {
 	n, err := t.exec(ctx, "save session", `UPDATE sessions SET last_seen_at = $1, idle_expires_at = $2, expires_at = $3,
 		access_expires_at = $4, ended_at = $5, end_cause = $6, generation = $7, refresh_hash = $8, retired_hash = $9,
-		rotated_at = $10, address = $11, user_agent = $12 WHERE id = $13`,
+		rotated_at = $10, address = $11, user_agent = $12, methods = $13 WHERE id = $14`,
 		sqldb.Micros(s.LastSeenAt), sqldb.Micros(s.IdleExpiresAt), sqldb.Micros(s.ExpiresAt),
 		sqldb.Micros(s.AccessExpiresAt), sqldb.Micros(s.EndedAt), s.EndCause, int64(s.Generation), s.Refresh, s.Retired,
-		sqldb.Micros(s.RotatedAt), s.Address, s.UserAgent, s.ID)
+		sqldb.Micros(s.RotatedAt), s.Address, s.UserAgent, list(s.Methods), s.ID)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "")
 	}

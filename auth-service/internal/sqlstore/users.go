@@ -27,6 +27,7 @@ type userRow struct {
 	CreatedAt     int64  `db:"created_at"`
 	UpdatedAt     int64  `db:"updated_at"`
 	LastLoginAt   int64  `db:"last_login_at"`
+	MFAEnabled    bool   `db:"mfa_enabled"`
 }
 
 func (r userRow) user() auth.User {
@@ -35,6 +36,7 @@ func (r userRow) user() auth.User {
 		PasswordHash: r.PasswordHash, FirstName: r.FirstName, LastName: r.LastName,
 		Version: uint64(max(0, r.Version)), LeastVersion: uint64(max(0, r.LeastVersion)), Revision: r.Revision,
 		CreatedAt: sqldb.Time(r.CreatedAt), UpdatedAt: sqldb.Time(r.UpdatedAt), LastLoginAt: sqldb.Time(r.LastLoginAt),
+		MFAEnabled: r.MFAEnabled,
 	}
 }
 
@@ -44,7 +46,7 @@ func (r userRow) user() auth.User {
 // history can have given out, and less than what the new epoch begins with.
 func (r reader) selectUser() string {
 	return fmt.Sprintf(`SELECT id, email, email_verified, roles, status, password_hash, first_name, last_name,
-		version, revision, created_at, updated_at, last_login_at,
+		version, revision, created_at, updated_at, last_login_at, mfa_enabled,
 		(SELECT (s.epoch + CASE WHEN s.incarnation = %s THEN 0 ELSE %d END) / %d FROM revocation_state s WHERE s.id = 1) AS least_version
 		FROM users`, r.incarnation, contract.EpochSpan/2, contract.EpochsPerVersion)
 }
@@ -60,6 +62,19 @@ func (r reader) user(ctx context.Context, what, where, arg string) (auth.User, e
 // User returns the user with the id.
 func (r reader) User(ctx context.Context, id string) (auth.User, error) {
 	return r.user(ctx, "read user", ` WHERE id = $1`, id)
+}
+
+// Users returns users by id.
+func (r reader) Users(ctx context.Context, after string, limit int) ([]auth.User, error) {
+	var rows []userRow
+	if err := r.q.SelectContext(ctx, &rows, r.selectUser()+` WHERE id > $1 ORDER BY id LIMIT $2`, after, limit); err != nil {
+		return nil, failed("list users", err)
+	}
+	out := make([]auth.User, 0, len(rows))
+	for _, row := range rows {
+		out = append(out, row.user())
+	}
+	return out, nil
 }
 
 // UserByEmail returns the user with the address.
@@ -94,11 +109,11 @@ func (t *tx) OtherAdministrators(ctx context.Context, id string) (int, error) {
 // AddUser adds a user, or fails with fault.Conflict for a taken address.
 func (t *tx) AddUser(ctx context.Context, u auth.User) error {
 	n, err := t.exec(ctx, "add user", `INSERT INTO users (id, email, email_verified, roles, administrator, status, password_hash,
-		first_name, last_name, version, revision, created_at, updated_at, last_login_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (email) DO NOTHING`,
+		first_name, last_name, version, revision, created_at, updated_at, last_login_at, mfa_enabled)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (email) DO NOTHING`,
 		u.ID, u.Email, u.EmailVerified, list(u.Roles), slices.Contains(u.Roles, contract.RoleAdmin), u.Status, u.PasswordHash,
 		u.FirstName, u.LastName, int64(u.Version), u.Revision,
-		sqldb.Micros(u.CreatedAt), sqldb.Micros(u.UpdatedAt), sqldb.Micros(u.LastLoginAt))
+		sqldb.Micros(u.CreatedAt), sqldb.Micros(u.UpdatedAt), sqldb.Micros(u.LastLoginAt), u.MFAEnabled)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "The address is taken.")
 	}
@@ -108,11 +123,11 @@ func (t *tx) AddUser(ctx context.Context, u auth.User) error {
 // SaveUser writes all fields of a user but ID and CreatedAt.
 func (t *tx) SaveUser(ctx context.Context, u auth.User) error {
 	n, err := t.exec(ctx, "save user", `UPDATE users SET email = $1, email_verified = $2, roles = $3, administrator = $4, status = $5,
-		password_hash = $6, first_name = $7, last_name = $8, version = $9, revision = $10, updated_at = $11, last_login_at = $12
-		WHERE id = $13`,
+		password_hash = $6, first_name = $7, last_name = $8, version = $9, revision = $10, updated_at = $11, last_login_at = $12,
+		mfa_enabled = $13 WHERE id = $14`,
 		u.Email, u.EmailVerified, list(u.Roles), slices.Contains(u.Roles, contract.RoleAdmin), u.Status,
 		u.PasswordHash, u.FirstName, u.LastName, int64(u.Version), u.Revision,
-		sqldb.Micros(u.UpdatedAt), sqldb.Micros(u.LastLoginAt), u.ID)
+		sqldb.Micros(u.UpdatedAt), sqldb.Micros(u.LastLoginAt), u.MFAEnabled, u.ID)
 	if sqldb.IsUnique(err) {
 		return fault.Wrap(fault.Conflict, "The address is taken.", err)
 	}

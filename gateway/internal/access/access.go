@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gatehouse.internal/shared/contract"
@@ -24,6 +25,13 @@ type Revocations interface {
 	Check(ctx context.Context, c *contract.Claims, maxStaleness time.Duration) error
 }
 
+// Permissions know what roles permit.
+type Permissions interface {
+	// Permit reports whether the roles together give all the permissions. It
+	// returns a fault of kind Unavailable if that is not known.
+	Permit(roles, permissions []string) (bool, error)
+}
+
 // Refusals counts refused requests. It must not block.
 type Refusals interface {
 	Refused(kind fault.Kind)
@@ -44,7 +52,9 @@ const (
 type Demands struct {
 	Identity      Identity
 	Roles         []string // any of them; empty for no role
+	Permissions   []string // all of them, by whatever roles
 	VerifiedEmail bool
+	SecondFactor  bool
 	MaxStaleness  time.Duration
 }
 
@@ -71,6 +81,7 @@ type Request struct {
 type Gate struct {
 	Tokens      Tokens
 	Revocations Revocations
+	Permissions Permissions
 	Refusals    Refusals // may be nil
 	Origins     Origins  // which other origins may act for their users
 }
@@ -101,7 +112,7 @@ func (g *Gate) decide(ctx context.Context, d Demands, r *Request) (*contract.Cla
 	if claims == nil {
 		return nil, nil
 	}
-	return claims, authorise(claims, d)
+	return claims, g.authorise(claims, d)
 }
 
 // identify finds out who is calling, or that nobody needs to be.
@@ -129,12 +140,27 @@ func (g *Gate) identify(ctx context.Context, d Demands, r *Request) (*contract.C
 }
 
 // authorise holds the caller to the route's demands.
-func authorise(c *contract.Claims, d Demands) error {
+func (g *Gate) authorise(c *contract.Claims, d Demands) error {
 	if !hasAny(c, d.Roles) {
+		if slices.ContainsFunc(d.Roles, func(role string) bool { return slices.Contains(c.Withheld, role) }) {
+			return fault.New(fault.MFARequired, "The caller's role counts with a second factor only: set one up at /auth/mfa/totp, or show it at /auth/mfa/step-up.")
+		}
 		return fault.New(fault.InsufficientRole, "This request needs a role which the caller does not have.")
+	}
+	if len(d.Permissions) > 0 {
+		permitted, err := g.Permissions.Permit(c.Roles, d.Permissions)
+		if err != nil {
+			return err
+		}
+		if !permitted {
+			return fault.New(fault.InsufficientRole, "This request needs a permission which the caller's roles do not give.")
+		}
 	}
 	if d.VerifiedEmail && !c.EmailVerified {
 		return fault.New(fault.EmailUnverified, "This request needs a verified e-mail address.")
+	}
+	if d.SecondFactor && !c.SecondFactor() {
+		return fault.New(fault.MFARequired, "This request needs a token of a session that has shown a second factor: show it at /auth/mfa/step-up.")
 	}
 	return nil
 }

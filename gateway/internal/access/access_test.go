@@ -37,6 +37,14 @@ func (w *world) Check(_ context.Context, c *contract.Claims, maxStaleness time.D
 	return w.check
 }
 
+// Permit knows one role, and nothing of a role that is unknown.
+func (w *world) Permit(roles, permissions []string) (bool, error) {
+	if slices.Contains(roles, "unknown") {
+		return false, fault.New(fault.Unavailable, "")
+	}
+	return slices.Contains(roles, "clerk") && !slices.Contains(permissions, "orders:refund"), nil
+}
+
 func (w *world) Refused(kind fault.Kind) { w.refused = append(w.refused, kind) }
 
 func newWorld() *world {
@@ -49,7 +57,7 @@ func (w *world) gate(t testing.TB, origins ...string) *access.Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &access.Gate{Tokens: w, Revocations: w, Refusals: w, Origins: o}
+	return &access.Gate{Tokens: w, Revocations: w, Permissions: w, Refusals: w, Origins: o}
 }
 
 func TestGate_Decide(t *testing.T) {
@@ -75,6 +83,12 @@ func TestGate_Decide(t *testing.T) {
 		{name: "S-B7 an unknown state", world: func(w *world) { w.check = fault.New(fault.RevocationStateUnknown, "") }, request: access.Request{Token: "t"}, want: fault.RevocationStateUnknown},
 		{name: "a failure without a kind", world: func(w *world) { w.check = errors.New("disk") }, request: access.Request{Token: "t"}, want: fault.Internal},
 
+		{name: "a permission", world: func(w *world) { w.claims.Roles = []string{"user", "clerk"} }, demands: access.Demands{Permissions: []string{"orders:read"}}, request: access.Request{Token: "t"}},
+		{name: "a permission too many", world: func(w *world) { w.claims.Roles = []string{"user", "clerk"} }, demands: access.Demands{Permissions: []string{"orders:read", "orders:refund"}}, request: access.Request{Token: "t"}, want: fault.InsufficientRole},
+		{name: "no permission", demands: access.Demands{Permissions: []string{"orders:read"}}, request: access.Request{Token: "t"}, want: fault.InsufficientRole},
+		{name: "S-B7 permissions that are not known", world: func(w *world) { w.claims.Roles = []string{"unknown"} }, demands: access.Demands{Permissions: []string{"orders:read"}}, request: access.Request{Token: "t"}, want: fault.Unavailable},
+		{name: "a permission and not the role", world: func(w *world) { w.claims.Roles = []string{"clerk"} }, demands: access.Demands{Roles: []string{"admin"}, Permissions: []string{"orders:read"}}, request: access.Request{Token: "t"}, want: fault.InsufficientRole},
+
 		{name: "optional, nobody", demands: access.Demands{Identity: access.Optional}, nobody: true},
 		{name: "optional, nobody, says who looked", demands: access.Demands{Identity: access.Optional}, request: access.Request{CredentialErr: fault.New(fault.TokenMissing, "")}, nobody: true},
 		{name: "optional, somebody", demands: access.Demands{Identity: access.Optional}, request: access.Request{Token: "t"}},
@@ -94,6 +108,9 @@ func TestGate_Decide(t *testing.T) {
 		{name: "no roles at all", world: func(w *world) { w.claims.Roles = nil }, demands: access.Demands{Roles: []string{"user"}}, request: access.Request{Token: "t"}, want: fault.InsufficientRole},
 		{name: "an address that is not verified", world: func(w *world) { w.claims.EmailVerified = false }, demands: access.Demands{VerifiedEmail: true}, request: access.Request{Token: "t"}, want: fault.EmailUnverified},
 		{name: "an address that need not be", world: func(w *world) { w.claims.EmailVerified = false }, request: access.Request{Token: "t"}},
+		{name: "a session that has shown no second factor", demands: access.Demands{SecondFactor: true}, request: access.Request{Token: "t"}, want: fault.MFARequired},
+		{name: "a second factor", world: func(w *world) { w.claims.Methods = []string{"pwd", "otp", "mfa"} }, demands: access.Demands{SecondFactor: true}, request: access.Request{Token: "t"}},
+		{name: "a role that waits for a second factor", world: func(w *world) { w.claims.Withheld = []string{"root"} }, demands: access.Demands{Roles: []string{"root"}}, request: access.Request{Token: "t"}, want: fault.MFARequired},
 		{name: "a verified address", demands: access.Demands{VerifiedEmail: true}, request: access.Request{Token: "t"}},
 
 		{name: "S-C3 a cookie from another site", request: crossSite, want: fault.CrossOriginDenied},

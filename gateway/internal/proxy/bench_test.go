@@ -57,7 +57,7 @@ func BenchmarkTransport(b *testing.B) {
 	go answerPlainly(l)
 	transport := NewTransport(TransportOptions{})
 	defer func() { _ = transport.Close() }()
-	for name, trip := range map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.other} {
+	for name, trip := range map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.now.Load().http1} {
 		b.Run(name, func(b *testing.B) {
 			ctx, cancel := context.WithCancel(b.Context()) // a request of a server can be cancelled
 			defer cancel()

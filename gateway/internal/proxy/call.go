@@ -42,6 +42,10 @@ type Call struct {
 	// itself says is said after them.
 	RequestHeaders, ResponseHeaders *route.HeaderRules
 
+	// Compress are the codings in which the answer may be sent, the better one
+	// first; none for an answer that goes out as it came.
+	Compress []string
+
 	WebSocket    bool          // whether the client may switch to the WebSocket protocol
 	MaxBody      int64         // bytes of the request's body; 0 is unlimited
 	MaxStaleness time.Duration // for how long a long answer may live on old knowledge of revocations

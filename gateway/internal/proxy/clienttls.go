@@ -34,6 +34,18 @@ type TLSFiles struct {
 	problem string // that was logged last
 }
 
+// FileError says which of the files cannot be used.
+type FileError struct {
+	Field string // ca, cert or key
+	cause error
+}
+
+// Error says why the file cannot be used, and names it.
+func (e *FileError) Error() string { return e.cause.Error() }
+
+// Unwrap gives the cause.
+func (e *FileError) Unwrap() error { return e.cause }
+
 type fileVersion struct {
 	modified time.Time
 	size     int64
@@ -70,13 +82,13 @@ func (f *TLSFiles) Config() (*tls.Config, error) {
 // before they are read, so that a change meanwhile is seen the next time.
 func (f *TLSFiles) refresh() error {
 	var found [3]fileVersion
-	for i, name := range []string{f.CA, f.Cert, f.Key} {
-		if name == "" {
+	for i, file := range []struct{ field, name string }{{"ca", f.CA}, {"cert", f.Cert}, {"key", f.Key}} {
+		if file.name == "" {
 			continue
 		}
-		info, err := os.Stat(name)
+		info, err := os.Stat(file.name)
 		if err != nil {
-			return fmt.Errorf("look at a file: %w", err)
+			return &FileError{file.field, fmt.Errorf("look at a file: %w", err)}
 		}
 		found[i] = fileVersion{info.ModTime(), info.Size()}
 	}
@@ -87,20 +99,37 @@ func (f *TLSFiles) refresh() error {
 	if f.CA != "" {
 		pem, err := os.ReadFile(f.CA)
 		if err != nil {
-			return fmt.Errorf("read authorities: %w", err)
+			return &FileError{"ca", fmt.Errorf("read authorities: %w", err)}
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("read authorities: " + f.CA + " holds no certificate")
+			return &FileError{"ca", errors.New("read authorities: " + f.CA + " holds no certificate")}
 		}
 	}
 	if f.Cert != "" || f.Key != "" {
-		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+		pair, err := readPair(f.Cert, f.Key)
 		if err != nil {
-			return fmt.Errorf("read certificate and key: %w", err)
+			return err
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	f.config, f.seen = config, found
 	return nil
+}
+
+// readPair reads a certificate and its key.
+func readPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := os.ReadFile(certFile)
+	if err != nil {
+		return tls.Certificate{}, &FileError{"cert", fmt.Errorf("read certificate: %w", err)}
+	}
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return tls.Certificate{}, &FileError{"key", fmt.Errorf("read key: %w", err)}
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, &FileError{"cert", fmt.Errorf("read certificate %s and key %s: %w", certFile, keyFile, err)}
+	}
+	return pair, nil
 }

@@ -227,7 +227,7 @@ func bothTransports(t *testing.T) map[string]http.RoundTripper {
 	t.Helper()
 	transport := NewTransport(TransportOptions{Timeout: 300 * time.Millisecond})
 	t.Cleanup(func() { _ = transport.Close() })
-	return map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.other}
+	return map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.now.Load().http1}
 }
 
 // outcome sends a request and tells what becomes of the answer.

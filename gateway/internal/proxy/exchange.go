@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/coding"
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/fault"
@@ -41,6 +42,7 @@ type exchange struct {
 	proxy   *Proxy
 	client  http.ResponseWriter
 	call    *Call
+	asked   http.Header // the header of the client's request, as it came
 	given   http.Header // what the gateway says beside an upstream's answer; may be nil
 	body    clientBody
 	url     url.URL // of the outgoing request
@@ -56,13 +58,14 @@ type exchange struct {
 	informed  bool             // the client has seen an interim answer
 	outcome   upstream.Outcome // what it tells about the target
 
-	answer  io.ReadCloser // from the upstream
-	lost    error         // the client does not take the answer
-	eager   bool          // what has come goes out at once
-	pending bool          // something that has come is held back
-	quiet   bool          // an event stream or the like, which may be silent
-	moved   atomic.Int64  // when the answer last moved, since started; or idle
-	cut     atomic.Bool   // the answer was ended from here
+	answer  io.ReadCloser   // from the upstream
+	encoder *coding.Encoder // of the answer; nil for none
+	lost    error           // the client does not take the answer
+	eager   bool            // what has come goes out at once
+	pending bool            // something that has come is held back
+	quiet   bool            // an event stream or the like, which may be silent
+	moved   atomic.Int64    // when the answer last moved, since started; or idle
+	cut     atomic.Bool     // the answer was ended from here
 
 	mu       sync.Mutex   // guards what follows, which timers and the registry use as well
 	watch    *time.Timer  // looks after the answer
@@ -227,6 +230,9 @@ func (x *exchange) finish() {
 	x.mu.Unlock()
 	if x.live != nil {
 		x.proxy.live.Remove(x.live)
+	}
+	if x.encoder != nil {
+		x.encoder.End()
 	}
 	x.body.end(x.committed)
 	x.header.giveBack()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/coding"
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/contract"
@@ -164,6 +165,9 @@ func tunedFront(t testing.TB, o Options, targets ...string) *front {
 		transport := NewTransport(TransportOptions{Timeout: 2 * time.Second})
 		t.Cleanup(transport.CloseIdleConnections)
 		o.Transport = transport
+	}
+	if o.Encoders == nil {
+		o.Encoders = coding.NewEncoders()
 	}
 	f.proxy = New(o)
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))

@@ -280,14 +280,14 @@ func TestNewTransport_TLS(t *testing.T) {
 	up := newTLSRecorder(t)
 	transport := NewTransport(TransportOptions{TLS: &TLSFiles{CA: certificateOf(t, up)}})
 	t.Cleanup(transport.CloseIdleConnections)
-	if transport.other.ResponseHeaderTimeout != DefaultTimeout {
-		t.Errorf("timeout %v", transport.other.ResponseHeaderTimeout)
+	if transport.now.Load().http1.ResponseHeaderTimeout != DefaultTimeout {
+		t.Errorf("timeout %v", transport.now.Load().http1.ResponseHeaderTimeout)
 	}
 	res, body := tunedFront(t, Options{Transport: transport}, up.URL).ask(t, get)
 	if res.StatusCode != http.StatusOK || body != "ok" {
 		t.Errorf("got %d %q", res.StatusCode, body)
 	}
-	_, err := transport.other.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
+	_, err := transport.now.Load().http1.DialTLSContext(t.Context(), "tcp", "127.0.0.1:1")
 	if !unreachable(err) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("dialling a closed port: %v", err)
 	}

@@ -23,7 +23,7 @@ type Probe struct {
 // well; if there are none, every answer below 500 does: whether it has
 // something at that path is not the question then.
 func NewProbe(path string, statuses []int, o TransportOptions) *Probe {
-	dial := dialer{net: net.Dialer{Timeout: cmp.Or(o.Connect, dialTimeout)}, tls: o.TLS, handshake: cmp.Or(o.Connect, dialTimeout)}
+	dial := dialer{net: net.Dialer{Timeout: cmp.Or(o.Connect, dialTimeout)}, names: o.Names, tls: o.TLS, handshake: cmp.Or(o.Connect, dialTimeout)}
 	transport := newOther(DefaultTimeout, dial)
 	if o.Protocol == HTTP2 || o.Protocol == H2C {
 		transport = newHTTP2(o.Protocol, DefaultTimeout, dial)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"gatehouse.internal/gateway/internal/proxy/coding"
 	"gatehouse.internal/gateway/internal/proxy/live"
 	"gatehouse.internal/gateway/internal/upstream"
 	"gatehouse.internal/shared/fault"
@@ -18,13 +19,14 @@ type Options struct {
 	Upstream  string // its name, for metrics and logs
 	Set       *upstream.Set
 	Transport http.RoundTripper
-	HTTP2     bool           // the targets speak HTTP/2, so that streams both ways are to be expected
-	Retries   int            // how often a call is made again, if it may be
-	Failing   []int          // statuses of answers that count as failures
-	Idle      time.Duration  // how long an answer that has begun may stand still; a minute if 0
-	Pseudonym string         // of this node, in Via
-	Issuer    bool           // the upstream is the auth-service: it gets and sets the refresh cookie
-	Live      *live.Registry // of the long answers
+	HTTP2     bool             // the targets speak HTTP/2, so that streams both ways are to be expected
+	Retries   int              // how often a call is made again, if it may be
+	Failing   []int            // statuses of answers that count as failures
+	Idle      time.Duration    // how long an answer that has begun may stand still; a minute if 0
+	Pseudonym string           // of this node, in Via
+	Issuer    bool             // the upstream is the auth-service: it gets and sets the refresh cookie
+	Live      *live.Registry   // of the long answers
+	Encoders  *coding.Encoders // for answers that are compressed; may be nil where no call asks for that
 	Log       *slog.Logger
 	// Observe is told of every attempt; status is 0 if there was no answer. It
 	// may be nil.
@@ -48,6 +50,7 @@ type Proxy struct {
 	observe   func(upstream string, status int, took time.Duration)
 	retried   func(upstream string)
 	buffers   buffers
+	encoders  *coding.Encoders
 	pause     time.Duration // how long an answer may stand still
 }
 
@@ -57,6 +60,7 @@ func New(o Options) *Proxy {
 		name: o.Upstream, set: o.Set, transport: o.Transport, pseudonym: o.Pseudonym, issuer: o.Issuer,
 		http2: o.HTTP2, retries: o.Retries, failing: o.Failing,
 		live: o.Live, log: o.Log, observe: o.Observe, retried: o.Retried, via: map[string]string{}, pause: cmp.Or(o.Idle, progressPause),
+		encoders: o.Encoders,
 	}
 	for _, version := range []string{"1.0", "1.1", "2"} {
 		p.via[version] = version + " " + o.Pseudonym
@@ -82,7 +86,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	if call.MaxBody > 0 && r.ContentLength > call.MaxBody {
 		return errBodyTooLarge
 	}
-	x := &exchange{Context: r.Context(), proxy: p, client: w, call: call, started: time.Now(), http1: r.ProtoMajor == 1, http10: r.ProtoMajor == 1 && r.ProtoMinor == 0}
+	x := &exchange{Context: r.Context(), proxy: p, client: w, call: call, asked: r.Header, started: time.Now(), http1: r.ProtoMajor == 1, http10: r.ProtoMajor == 1 && r.ProtoMinor == 0}
 	out := x.outgoing(r)
 	x.keepGiven()
 	defer x.finish()

@@ -46,6 +46,9 @@ func (x *exchange) relay(res *http.Response) error {
 	if err := x.prepare(res); err != nil {
 		return err
 	}
+	if err := x.choose(res); err != nil {
+		return err
+	}
 	if res.Body != http.NoBody {
 		if err := x.lookAfter(res); err != nil {
 			return err
@@ -82,11 +85,18 @@ func (x *exchange) relay(res *http.Response) error {
 // cut off.
 func (x *exchange) carry(res *http.Response) {
 	x.pending = true // the head
+	var to sink = x
+	if x.encoder != nil {
+		to = &encoded{x: x}
+	}
 	var err error
 	if from, ok := res.Body.(io.WriterTo); ok {
-		_, err = from.WriteTo(x)
+		_, err = from.WriteTo(to)
 	} else {
-		err = x.copyFrom(res.Body)
+		err = copyBody(to, res.Body, &x.proxy.buffers)
+	}
+	if err == nil && x.encoder != nil {
+		err = x.encoder.Close()
 	}
 	if err == nil {
 		return
@@ -97,18 +107,18 @@ func (x *exchange) carry(res *http.Response) {
 	panic(http.ErrAbortHandler)
 }
 
-// copyFrom copies a body that cannot do so itself.
-func (x *exchange) copyFrom(body io.Reader) error {
-	memory := x.proxy.buffers.lend()
-	defer x.proxy.buffers.takeBack(memory)
+// copyBody copies a body that cannot do so itself.
+func copyBody(to sink, body io.Reader, from *buffers) error {
+	memory := from.lend()
+	defer from.takeBack(memory)
 	for {
-		if err := x.Wait(); err != nil {
-			return err
+		if err := to.Wait(); err != nil {
+			return err //nolint:wrapcheck // nobody reads it: the answer is cut off
 		}
 		n, err := body.Read(memory[:])
 		if n > 0 {
-			if _, err := x.Write(memory[:n]); err != nil {
-				return err
+			if _, err := to.Write(memory[:n]); err != nil {
+				return err //nolint:wrapcheck // as above
 			}
 		}
 		if errors.Is(err, io.EOF) {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.internal/gateway/internal/proxy/h1"
@@ -57,6 +58,7 @@ type TransportOptions struct {
 	Timeout  time.Duration // until an answer begins, once the request was sent
 	Connect  time.Duration // until there is a connection, and again for TLS
 	TLS      ClientTLS     // what https targets are held to; the system's authorities if nil
+	Names    *Names        // of the targets; nil if they are looked up for each new connection
 }
 
 // ClientTLS says what a connection to an https target must be. It is asked for
@@ -71,7 +73,14 @@ type ClientTLS interface {
 // not know, TLS, HTTP/2 and upgrades, by that. It is safe for concurrent use.
 type Transport struct {
 	plain *h1.Transport
-	other *http.Transport
+	make  func() *others
+	now   atomic.Pointer[others]
+}
+
+// others are transports of net/http. They cannot tell connections by address,
+// so others take their place when addresses have changed.
+type others struct {
+	http1 *http.Transport
 	http2 *http.Transport // nil unless the targets speak it
 }
 
@@ -83,18 +92,33 @@ type Transport struct {
 // its name; there is no way to go without.
 func NewTransport(o TransportOptions) *Transport {
 	timeout, connect := cmp.Or(o.Timeout, DefaultTimeout), cmp.Or(o.Connect, dialTimeout)
-	dial := dialer{net: net.Dialer{Timeout: min(connect, timeout), KeepAlive: 15 * time.Second}, tls: o.TLS, handshake: connect}
+	dial := dialer{net: net.Dialer{Timeout: min(connect, timeout), KeepAlive: 15 * time.Second}, names: o.Names, tls: o.TLS, handshake: connect}
 	t := &Transport{
 		plain: h1.New(h1.Options{
 			Dial: dial.connect, AnswerTimeout: timeout, WriteTimeout: writePause, ContinueTimeout: continueTimeout,
 			IdleTimeout: idleTimeout, MaxIdle: maxIdlePerHost, MaxConns: 2 * upstream.DefaultMaxInFlight, MaxHead: maxAnswerHead,
 		}),
-		other: newOther(timeout, dial),
+		make: func() *others {
+			made := &others{http1: newOther(timeout, dial)}
+			if o.Protocol == HTTP2 || o.Protocol == H2C {
+				made.http2 = newHTTP2(o.Protocol, timeout, dial)
+			}
+			return made
+		},
 	}
-	if o.Protocol == HTTP2 || o.Protocol == H2C {
-		t.http2 = newHTTP2(o.Protocol, timeout, dial)
+	t.now.Store(t.make())
+	if o.Names != nil {
+		o.Names.onChange(t.renew)
 	}
 	return t
+}
+
+// renew has no connection that was made before carry another request. One that
+// is in use lasts until what it carries has ended.
+func (t *Transport) renew() {
+	old := t.now.Swap(t.make())
+	t.plain.Renew()
+	old.closeIdle()
 }
 
 // newHTTP2 makes the transport for targets that speak HTTP/2. A connection on
@@ -132,13 +156,14 @@ func newOther(timeout time.Duration, dial dialer) *http.Transport {
 // transport carries it.
 func (t *Transport) RoundTrip(out *http.Request) (*http.Response, error) {
 	upgrade := len(out.Header["Upgrade"]) > 0
+	now := t.now.Load()
 	switch {
-	case t.http2 != nil && !upgrade:
-		return carryOther(t.http2, out)
+	case now.http2 != nil && !upgrade:
+		return carryOther(now.http2, out)
 	case out.URL.Scheme == "http" && !upgrade:
 		return t.plain.RoundTrip(out)
 	}
-	return carryOther(t.other, out)
+	return carryOther(now.http1, out)
 }
 
 // carryOther uses net/http's transport, and has it do what h1 does: tell the
@@ -181,32 +206,33 @@ func (i *interim) end() {
 // CloseIdleConnections closes the connections that carry nothing now.
 func (t *Transport) CloseIdleConnections() {
 	t.plain.CloseIdleConnections()
-	t.closeOther()
+	t.now.Load().closeIdle()
 }
 
-func (t *Transport) closeOther() {
-	t.other.CloseIdleConnections()
-	if t.http2 != nil {
-		t.http2.CloseIdleConnections()
+func (o *others) closeIdle() {
+	o.http1.CloseIdleConnections()
+	if o.http2 != nil {
+		o.http2.CloseIdleConnections()
 	}
 }
 
 // Close lets go of all that is idle and has the rest close when it becomes so.
 // It waits for the bodies of requests that are still sent.
 func (t *Transport) Close() error {
-	t.closeOther()
+	t.now.Load().closeIdle()
 	return t.plain.Close()
 }
 
 type dialer struct {
 	net       net.Dialer
+	names     *Names
 	tls       ClientTLS
 	handshake time.Duration
 }
 
 // connect makes the connection for h1.
 func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.net.DialContext(ctx, network, address)
+	conn, err := d.names.dial(ctx, &d.net, network, address)
 	if err != nil {
 		return nil, &dialError{err}
 	}
@@ -259,7 +285,7 @@ func (d *dialer) encrypted(ctx context.Context, network, address, protocol strin
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(address)
 	}
-	raw, err := d.net.DialContext(ctx, network, address)
+	raw, err := d.names.dial(ctx, &d.net, network, address)
 	if err != nil {
 		return nil, &dialError{err}
 	}

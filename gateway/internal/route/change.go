@@ -1,10 +1,12 @@
 package route
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // change says how the routes of a pair differ to callers, if they do.
@@ -21,11 +23,23 @@ func (p pair) change(methods methodSet) (Change, bool) {
 			loses[who] = true
 		}
 	}
-	c.Gains, c.Loses = inWords(gains, roles), inWords(loses, roles)
+	c.Gains, c.Loses = permitted(inWords(gains, roles), c.New), permitted(inWords(loses, roles), c.Old)
 	if c.Old != nil && c.New != nil {
 		c.Terms = termsChanged(c.Old, c.New)
 	}
 	return c, len(c.Gains)+len(c.Loses)+len(c.Terms) > 0
+}
+
+// permitted adds to descriptions of callers the permissions that the route asks
+// for. That a route which stays asks for others is told as one of its terms.
+func permitted(lines []string, r *Route) []string {
+	if r == nil || len(r.Permissions) == 0 {
+		return lines
+	}
+	for i := range lines {
+		lines[i] += ", if their roles give " + strings.Join(r.Permissions, ", ")
+	}
+	return lines
 }
 
 // roles are all that one of the routes asks for, in order.
@@ -86,12 +100,14 @@ func (r *Route) terms() []term {
 		{name: "auth", value: auth},
 		{name: "upstream", value: r.Upstream},
 		{name: "rewrite", value: fmt.Sprintf("%q to %q", r.Rewrite.StripPrefix, r.Rewrite.ReplacePrefix)},
+		{name: "permissions", value: cmp.Or(strings.Join(slices.Sorted(slices.Values(r.Permissions)), ", "), "none")},
 		{name: "max_staleness", value: staleness},
 		{name: "rate_limit", value: limit},
 		{name: "request_headers", value: fmt.Sprintf("%q", r.RequestHeaders), hidden: true},
 		{name: "response_headers", value: fmt.Sprintf("%q", r.ResponseHeaders), hidden: true},
 		{name: "forward_authorization", value: strconv.FormatBool(!r.WithholdAuthorization)},
 		{name: "path_parameters", value: strconv.FormatBool(r.PathParameters)},
+		{name: "compress", value: fmt.Sprintf("%q", r.Compress)},
 		{name: "websocket", value: strconv.FormatBool(r.WebSocket)},
 		{name: "end_at_expiry", value: strconv.FormatBool(r.EndAtExpiry)},
 		{name: "max_body", value: fmt.Sprintf("%d bytes", r.MaxBody)},

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse.internal/shared/contract"
 )
 
 // The bounds of what a route may ask for.
@@ -35,16 +37,34 @@ func (d *Definition) check(c checker) pattern {
 	} else if d.MaxBody < 1 || d.MaxBody > maxBodyBound {
 		c.report("max_body", "%d bytes is not within 1 and 1TiB", d.MaxBody)
 	}
+	d.checkCompress(c)
 	c.duration("timeout", d.Timeout, time.Millisecond, maxTimeout)
 	c.duration("total_timeout", d.Total, time.Millisecond, 24*time.Hour)
 	return p
 }
 
+// Codings are those in which answers may be sent, the better one first.
+func Codings() []string { return []string{"zstd", "gzip"} }
+
+func (d *Definition) checkCompress(c checker) {
+	if c.written("compress") && !c.broken("compress") && d.Compress != nil && len(d.Compress) == 0 {
+		c.report("compress", "names no coding; write false or leave it out for none")
+	}
+	for i, name := range d.Compress {
+		if !slices.Contains(Codings(), name) {
+			c.reportItem("compress", i, "%q is not one of %s", name, strings.Join(Codings(), ", "))
+		}
+		if slices.Contains(d.Compress[:i], name) {
+			c.reportItem("compress", i, "%s appears twice", name)
+		}
+	}
+}
+
 func (d *Definition) checkMatch(c checker) pattern {
 	if c.written("match.host") {
-		host, ok := normalHost(d.Match.Host)
+		host, ok := hostPattern(d.Match.Host)
 		if !ok {
-			c.report("match.host", "%q is not a host name", d.Match.Host)
+			c.report("match.host", "%q is not a host name, nor one behind *.", d.Match.Host)
 		}
 		d.Match.Host = host
 	}
@@ -128,12 +148,19 @@ func (d *Definition) checkCaller(c checker) {
 			c.reportItem("roles", i, "%s appears twice", role)
 		}
 	}
+	d.checkPermissions(c)
 	if d.Auth != AuthRequired && !c.broken("auth") {
 		if len(d.Roles) > 0 {
 			c.report("roles", "needs auth: required")
 		}
+		if len(d.Permissions) > 0 {
+			c.report("permissions", "needs auth: required")
+		}
 		if d.VerifiedEmail {
 			c.report("verified_email", "needs auth: required")
+		}
+		if d.MFA {
+			c.report("mfa", "needs auth: required")
 		}
 	}
 	if d.Auth == AuthNone && c.written("max_staleness") {
@@ -148,10 +175,24 @@ func (d *Definition) checkCaller(c checker) {
 	if c.written("assertion") && (d.Assertion == "" || len(d.Assertion) > maxAudience || strings.ContainsFunc(d.Assertion, func(r rune) bool { return r <= ' ' || r > '~' })) {
 		c.report("assertion", "%q is not an audience of 1 to %d visible ASCII characters", d.Assertion, maxAudience)
 	}
-	d.decides = deciding{auth: c.at["auth"].Position, roles: c.at["roles"].Position, verified: c.at["verified_email"].Position}
+	d.decides = deciding{auth: c.at["auth"].Position, roles: c.at["roles"].Position, permissions: c.at["permissions"].Position, verified: c.at["verified_email"].Position, mfa: c.at["mfa"].Position}
 	c.duration("max_staleness", d.MaxStaleness, minStaleness, maxStaleness)
 	if !c.written("max_staleness") {
 		d.MaxStaleness = DefaultMaxStaleness
+	}
+}
+
+func (d *Definition) checkPermissions(c checker) {
+	if c.written("permissions") && len(d.Permissions) == 0 {
+		c.report("permissions", "names no permission; leave it out if none is needed")
+	}
+	for i, p := range d.Permissions {
+		if !contract.IsPermission(p) {
+			c.reportItem("permissions", i, "%q is not a permission such as orders:read", p)
+		}
+		if slices.Contains(d.Permissions[:i], p) {
+			c.reportItem("permissions", i, "%s appears twice", p)
+		}
 	}
 }
 

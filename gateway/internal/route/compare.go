@@ -37,6 +37,9 @@ func compareWithin(older, newer *Table, steps int) ([]Change, error) {
 		for host := range t.hosts {
 			hosts[host] = true
 		}
+		for name := range t.wildHosts {
+			hosts[anyLabel+name] = true
+		}
 	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		if !c.walkHost(host) {
@@ -64,7 +67,8 @@ type pair struct {
 // comparison is a walk through two tables.
 type comparison struct {
 	tables [2]*Table
-	host   string
+	host   string // as in Match
+	asked  string // one of its hosts, which no route names
 	found  map[pair]methodSet
 	steps  int // that are left
 }
@@ -78,15 +82,27 @@ type place struct {
 	below bool
 }
 
-// walkHost finds the pairs of a host, or with an empty name of all hosts that
-// have no routes of their own. It gives up when it takes too long.
+// walkHost finds the pairs of a host, or with a pattern, which may be empty, of
+// all its hosts that have no routes of their own. It gives up when it takes too
+// long.
 func (c *comparison) walkHost(host string) bool {
-	c.host = host
+	c.host, c.asked = host, host
+	name, isWild := strings.CutPrefix(host, anyLabel)
+	if isWild {
+		c.asked = "~." + name // which no host is called
+	}
 	var start place
 	for _, t := range c.tables {
 		start.all = append(start.all, t.builtIn, t.anyHost)
-		if own := t.hosts[host]; own != nil {
+		own, wild := t.hostTrees(c.asked)
+		if isWild {
+			own, wild = wild, nil
+		}
+		if own != nil {
 			start.own = append(start.own, own)
+		}
+		if wild != nil {
+			start.all = append(start.all, wild)
 		}
 	}
 	start.below = slices.ContainsFunc(start.own, func(n *node) bool { return n.prefix != nil })
@@ -100,7 +116,7 @@ func (c *comparison) walk(at place, path string) bool {
 		return false
 	}
 	if c.host != "" && len(at.own) == 0 && !at.below {
-		return true // as on every host
+		return true // as on every host, or every one of its pattern
 	}
 	if path != "" {
 		c.look(path)
@@ -126,7 +142,7 @@ func (c *comparison) walk(at place, path string) bool {
 func (c *comparison) look(path string) {
 	var p pair
 	for i, t := range c.tables {
-		p.leaves[i] = t.find(c.host, path)
+		p.leaves[i] = t.find(c.asked, path)
 	}
 	if c.host != "" && p.host() != c.host {
 		return
@@ -176,14 +192,15 @@ func following(nodes []*node, text string) []*node {
 	return next
 }
 
-// host is the host that one of the patterns is for, or empty.
+// host is the narrower one of the hosts that the patterns are for, or empty.
 func (p pair) host() string {
+	host := ""
 	for _, l := range p.leaves {
-		if l != nil && l.host != "" {
-			return l.host
+		if l != nil && l.host != "" && (host == "" || strings.HasPrefix(host, anyLabel)) {
+			host = l.host
 		}
 	}
-	return ""
+	return host
 }
 
 // path is the pattern of the requests that both tables treat as they do here.

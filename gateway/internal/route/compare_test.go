@@ -15,9 +15,14 @@ import (
 func public(d *route.Definition)   { d.Auth = route.AuthNone }
 func optional(d *route.Definition) { d.Auth = route.AuthOptional }
 func verified(d *route.Definition) { d.VerifiedEmail = true }
+func mfa(d *route.Definition)      { d.MFA = true }
 
 func roles(names ...string) func(*route.Definition) {
 	return func(d *route.Definition) { d.Roles = names }
+}
+
+func permissions(names ...string) func(*route.Definition) {
+	return func(d *route.Definition) { d.Permissions = names }
 }
 
 // changes gives what Compare finds, a line for each.
@@ -56,7 +61,15 @@ func TestCompare(t *testing.T) {
 		{"one route in the place of two", routes{define("a", "GET /a/{x}"), define("b", "PUT /a/{y}")}, routes{define("a", "GET,PUT /a/{z}")}, nil},
 		{"a new route", nil, routes{define("a", "POST /a")}, []string{"POST /a: +everybody who is signed in"}},
 		{"a route that is gone", routes{define("a", "POST /a", public)}, nil, []string{"POST /a: -everybody"}},
+		{"a new route for a permission", nil, routes{define("a", "POST /a", permissions("a:b", "a:c"))}, []string{"POST /a: +everybody who is signed in, if their roles give a:b, a:c"}},
+		{"another permission", routes{define("a", "POST /a")}, routes{define("a", "POST /a", permissions("a:c", "a:b"))}, []string{"POST /a: ~permissions: a:b, a:c, was none"}},
+		{"the same permissions", routes{define("a", "POST /a", permissions("a:b", "a:c"))}, routes{define("a", "POST /a", permissions("a:c", "a:b"))}, nil},
 		{"a method more", routes{define("a", "GET /a")}, routes{define("a", "GET,PUT /a")}, []string{"PUT /a: +everybody who is signed in"}},
+		{"with a second factor", routes{define("a", "PUT /a", roles("r"))}, routes{define("a", "PUT /a", roles("r"), mfa)}, []string{"PUT /a: -callers with the role r without a second factor"}},
+		{"a second factor in the place of an address", routes{define("a", "PUT /a", verified)}, routes{define("a", "PUT /a", mfa)},
+			[]string{"PUT /a: +everybody who is signed in with a second factor and without a verified e-mail address -everybody who is signed in with a verified e-mail address and without a second factor"}},
+		{"both at once", routes{define("a", "PUT /a")}, routes{define("a", "PUT /a", mfa, verified)},
+			[]string{"PUT /a: -everybody who is signed in without a verified e-mail address or without a second factor"}},
 		{"in the open", routes{define("a", "GET /a")}, routes{define("a", "GET /a", public)}, []string{"GET,HEAD /a: +callers without a token"}},
 		{"a token is looked at", routes{define("a", "GET /a", public)}, routes{define("a", "GET /a", optional)}, []string{"GET,HEAD /a: ~auth: optional, was none"}},
 		{"a role", routes{define("a", "POST /a")}, routes{define("a", "POST /a", roles("admin"))},
@@ -85,15 +98,19 @@ func TestCompare(t *testing.T) {
 			[]string{"POST h.example/a: +callers without a token"}},
 		{"a host's prefix covers what all hosts have", routes{define("a", "POST /a/b")}, routes{define("a", "POST /a/b"), define("b", "GET h.example/*")},
 			[]string{"GET,HEAD h.example/*: +everybody who is signed in", "GET,HEAD h.example/a/b: +everybody who is signed in", "POST h.example/a/b: -everybody who is signed in"}},
+		{"a pattern of hosts", routes{define("a", "POST /a")}, routes{define("a", "POST /a"), define("b", "POST *.example/a", public)},
+			[]string{"POST *.example/a: +callers without a token"}},
+		{"a host out of a pattern", routes{define("a", "POST *.example/a")}, routes{define("a", "POST *.example/a"), define("b", "POST h.example/a", public)},
+			[]string{"POST h.example/a: +callers without a token"}},
 		{"another upstream", routes{define("a", "GET /a", builtIn)}, routes{define("a", "GET /a")}, []string{"GET,HEAD /a: ~upstream: service, was own"}},
 		{"header rules, without their values", routes{define("a", "GET /a")},
 			routes{define("a", "GET /a", func(d *route.Definition) { d.RequestHeaders.Set = []route.Field{{Name: "X-Key", Value: "secret"}} })},
 			[]string{"GET,HEAD /a: ~request_headers: changed"}},
 		{"terms", routes{define("a", "GET /a")},
 			routes{define("a", "GET /a", takesParameters, written("max_staleness", "max_body", "websocket"), func(d *route.Definition) {
-				d.MaxStaleness, d.MaxBody, d.WebSocket, d.WithholdAuthorization = 2e9, 5, true, true
+				d.MaxStaleness, d.MaxBody, d.WebSocket, d.WithholdAuthorization, d.Compress = 2e9, 5, true, true, []string{"gzip"}
 			})},
-			[]string{"GET,HEAD /a: ~max_staleness: 2s, was 30s ~forward_authorization: false, was true ~path_parameters: true, was false ~websocket: true, was false ~max_body: 5 bytes, was 1048576 bytes"}},
+			[]string{"GET,HEAD /a: ~max_staleness: 2s, was 30s ~forward_authorization: false, was true ~path_parameters: true, was false ~compress: [\"gzip\"], was [] ~websocket: true, was false ~max_body: 5 bytes, was 1048576 bytes"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, changes(t, compile(t, c.older...), compile(t, c.newer...))); diff != "" {
@@ -112,7 +129,7 @@ func TestCompare_MissesNothing(t *testing.T) {
 		var all []route.Definition
 		taken := map[string]bool{}
 		for i := range 1 + random.IntN(8) {
-			place := []string{"", "h.example", "i.example"}[random.IntN(3)]
+			place := []string{"", "h.example", "i.example", "*.example"}[random.IntN(4)]
 			for depth := 1 + random.IntN(3); depth > 0; depth-- {
 				place += "/" + []string{"a", "b", fmt.Sprintf("{p%d}", depth)}[random.IntN(3)]
 			}
@@ -124,7 +141,7 @@ func TestCompare_MissesNothing(t *testing.T) {
 				continue
 			}
 			taken[shape] = true
-			change := []func(*route.Definition){public, optional, verified, roles("a"), roles("b", "a"), func(*route.Definition) {}}[random.IntN(6)]
+			change := []func(*route.Definition){public, optional, verified, mfa, roles("a"), roles("b", "a"), func(*route.Definition) {}}[random.IntN(7)]
 			all = append(all, define(fmt.Sprintf("r%d", i), []string{"GET ", "GET,PUT ", "* "}[random.IntN(3)]+place, change))
 		}
 		return compile(t, all...)
@@ -147,7 +164,7 @@ func TestCompare_MissesNothing(t *testing.T) {
 		}
 		for range 300 {
 			method := route.Methods()[random.IntN(6)]
-			host := []string{"h.example", "i.example", "j.example"}[random.IntN(3)]
+			host := []string{"h.example", "i.example", "j.example", "k.j.example"}[random.IntN(4)]
 			path := ""
 			for depth := 1 + random.IntN(4); depth > 0; depth-- {
 				path += "/" + []string{"a", "b", "c"}[random.IntN(3)]

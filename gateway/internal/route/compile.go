@@ -10,7 +10,7 @@ import (
 // any, is of type Problems and holds everything that is wrong.
 func Compile(d Definitions) (*Table, error) {
 	b := builder{
-		table:     &Table{builtIn: new(node), anyHost: new(node), hosts: make(map[string]*node)},
+		table:     &Table{builtIn: new(node), anyHost: new(node), hosts: make(map[string]*node), wildHosts: make(map[string]*node)},
 		upstreams: make(map[string]*UpstreamDefinition),
 		names:     make(map[string]*Route),
 		taken:     make(map[string]*Route),
@@ -142,12 +142,14 @@ func (b *builder) treeFor(r *Route) *node {
 	case r.Match.Host == "":
 		return b.table.anyHost
 	}
-	tree := b.table.hosts[r.Match.Host]
-	if tree == nil {
-		tree = new(node)
-		b.table.hosts[r.Match.Host] = tree
+	trees, host := b.table.hosts, r.Match.Host
+	if name, wild := strings.CutPrefix(host, anyLabel); wild {
+		trees, host = b.table.wildHosts, name
 	}
-	return tree
+	if trees[host] == nil {
+		trees[host] = new(node)
+	}
+	return trees[host]
 }
 
 // finish works out what every match will need.

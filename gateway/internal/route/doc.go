@@ -14,7 +14,7 @@
 //     off. Segments are compared as every decoder reads them, so an escaped
 //     spelling cannot reach a weaker route.
 //   - The pattern that is most specific decides alone: the built-in routes of
-//     the gateway over all others, a host over none, an exact path over one
+//     the gateway over all others, a host over *.name over none, an exact path over one
 //     with parameters over a prefix, a longer prefix over a shorter. A method
 //     never moves a request to a weaker pattern; it is refused with 405.
 //   - A match allocates nothing.

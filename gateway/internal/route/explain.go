@@ -20,9 +20,13 @@ func (r *Route) DecidedAt(kind fault.Kind) Position {
 	at := r.decides.auth
 	switch kind {
 	case fault.InsufficientRole:
-		at = r.decides.roles
+		if at = r.decides.roles; at == (Position{}) {
+			at = r.decides.permissions
+		}
 	case fault.EmailUnverified:
 		at = r.decides.verified
+	case fault.MFARequired:
+		at = r.decides.mfa
 	}
 	if at == (Position{}) {
 		return r.Source
@@ -40,7 +44,7 @@ func (t *Table) Fitting(host, path string) []*Route {
 			p, _ := parsePattern(r.Match.Path) // has been parsed before
 			tree := new(node)
 			*tree.leafFor(p) = new(leaf)
-			if (r.Match.Host == "" || r.Match.Host == host) && tree.find(path) != nil && !yield(r) {
+			if fitsHost(r.Match.Host, host) && tree.find(path) != nil && !yield(r) {
 				return
 			}
 		}

@@ -59,6 +59,7 @@ func TestTable_View(t *testing.T) {
 			with("rewrite.strip_prefix", func(d *route.Definition) { d.Rewrite.StripPrefix = "/api" }),
 			with("timeout", func(d *route.Definition) { d.Timeout = 3e9 }),
 			with("websocket", func(d *route.Definition) { d.WebSocket = true }),
+			with("compress", func(d *route.Definition) { d.Compress = []string{"zstd"} }),
 			with("end_at_expiry", func(d *route.Definition) { d.EndAtExpiry = true }),
 			with("request_headers.set", func(d *route.Definition) {
 				d.RequestHeaders = route.HeaderRules{Set: []route.Field{{Name: "x-team", Value: "a secret"}}, Remove: []string{"x-debug"}}
@@ -71,15 +72,15 @@ func TestTable_View(t *testing.T) {
 		))
 	want := []route.View{{
 		Name: "full", Host: "shop.example", Path: "/api/*", Methods: []string{"GET", "POST"}, Upstream: "own",
-		Rewrite: &route.RewriteView{StripPrefix: "/api"}, Auth: "required", Roles: []string{"admin"}, MaxStaleness: "2s",
+		Rewrite: &route.RewriteView{StripPrefix: "/api"}, Auth: "required", Roles: []string{"admin"}, Permissions: []string{}, MaxStaleness: "2s",
 		RateLimit:       &route.RateLimitView{Requests: 5, Per: "1m0s", By: "user"},
 		RequestHeaders:  &route.HeaderRulesView{Set: []string{"X-Team"}, Remove: []string{"X-Debug"}},
 		ResponseHeaders: &route.HeaderRulesView{Set: []string{}, Remove: []string{"Server"}},
-		PathParameters:  true, WebSocket: true, EndAtExpiry: true, MaxBody: 9,
+		PathParameters:  true, Compress: []string{"zstd"}, WebSocket: true, EndAtExpiry: true, MaxBody: 9,
 		Timeout: "3s", BuiltIn: true, Source: "full.yaml:1:3",
 	}, {
-		Name: "plain", Path: "/plain", Methods: route.Methods(), Upstream: "service", Auth: "none", Roles: []string{},
-		ForwardAuthorization: true, MaxBody: 1 << 20, Source: "plain.yaml:1:3",
+		Name: "plain", Path: "/plain", Methods: route.Methods(), Upstream: "service", Auth: "none", Roles: []string{}, Permissions: []string{},
+		ForwardAuthorization: true, Compress: []string{}, MaxBody: 1 << 20, Source: "plain.yaml:1:3",
 	}}
 	if diff := cmp.Diff(want, table.View()); diff != "" {
 		t.Error(diff)

@@ -42,7 +42,7 @@ type Position struct {
 
 // Match says which requests a route is for.
 type Match struct {
-	Host    string   // lower case, without port; empty for every host
+	Host    string   // lower case, without port; *.name for one label before a name; empty for every host
 	Path    string   // /exact, /with/{parameter}, or /prefix/*
 	Methods []string // GET implies HEAD; empty for all of Methods()
 }
@@ -71,7 +71,9 @@ type Route struct {
 
 	Auth          Auth
 	Roles         []string // any of them; empty for no role
+	Permissions   []string // all of them; empty for none
 	VerifiedEmail bool
+	MFA           bool // a second factor was shown in the caller's session
 	MaxStaleness  time.Duration
 	RateLimit     *RateLimit // nil for none
 
@@ -79,6 +81,8 @@ type Route struct {
 	ResponseHeaders       HeaderRules // for the upstream's answers, not for the gateway's own
 	WithholdAuthorization bool        // the upstream gets no Authorization
 	PathParameters        bool        // the path may hold parameters (/a;b=c)
+
+	Compress []string // codings in which answers may be sent, the better one first; none for answers as they come
 
 	WebSocket   bool
 	EndAtExpiry bool // long answers end when the caller's token expires
@@ -96,4 +100,4 @@ type Route struct {
 }
 
 // deciding are the places of what decides who may pass.
-type deciding struct{ auth, roles, verified Position }
+type deciding struct{ auth, roles, permissions, verified, mfa Position }

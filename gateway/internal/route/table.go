@@ -9,8 +9,9 @@ import (
 // Table is a compiled set of routes and the upstreams they lead to. It never
 // changes.
 type Table struct {
-	builtIn   *node // before all others, on every host
-	hosts     map[string]*node
+	builtIn   *node            // before all others, on every host
+	hosts     map[string]*node // by name
+	wildHosts map[string]*node // by what follows the first label and its dot
 	anyHost   *node
 	routes    []*Route // by name
 	upstreams []Upstream
@@ -51,8 +52,11 @@ func (t *Table) Match(method, host, path string) (r *Route, allow string) {
 // find gives the leaf of a path on a host, or nil.
 func (t *Table) find(host, path string) *leaf {
 	l := t.builtIn.find(path)
-	if l == nil && len(t.hosts) > 0 {
-		l = t.hostTree(host).find(path)
+	if l == nil && len(t.hosts)+len(t.wildHosts) > 0 {
+		named, wild := t.hostTrees(host)
+		if l = named.find(path); l == nil {
+			l = wild.find(path)
+		}
 	}
 	if l == nil {
 		l = t.anyHost.find(path)
@@ -68,17 +72,14 @@ func (t *Table) Routes() []*Route { return t.routes }
 // gateway itself. They must not be changed.
 func (t *Table) Upstreams() []Upstream { return t.upstreams }
 
-// hostTree finds the routes of a host, whatever its case, port or trailing
-// dot.
-func (t *Table) hostTree(host string) *node {
+// hostTrees finds the routes of a host and those of all hosts that are named
+// like it, whatever its case, port or trailing dot.
+func (t *Table) hostTrees(host string) (named, wild *node) {
 	host = withoutPort(host)
 	host = strings.TrimSuffix(host, ".")
-	if tree := t.hosts[host]; tree != nil {
-		return tree
-	}
 	var lower [maxHost]byte
 	if len(host) > len(lower) {
-		return nil
+		return nil, nil
 	}
 	for i := range len(host) {
 		c := host[i]
@@ -87,7 +88,11 @@ func (t *Table) hostTree(host string) *node {
 		}
 		lower[i] = c
 	}
-	return t.hosts[string(lower[:len(host)])]
+	named = t.hosts[string(lower[:len(host)])]
+	if dot := strings.IndexByte(host, '.'); dot > 0 {
+		wild = t.wildHosts[string(lower[dot+1:len(host)])]
+	}
+	return named, wild
 }
 
 // maxHost is the length of the longest host name (RFC 1035 section 2.3.4).
@@ -118,6 +123,32 @@ func normalHost(text string) (string, bool) {
 		}
 	}
 	return host, true
+}
+
+// anyLabel begins the pattern of all hosts that have one label before a name.
+const anyLabel = "*."
+
+// hostPattern is how a host or a pattern of hosts is written in a definition,
+// or false if it is none.
+func hostPattern(text string) (string, bool) {
+	name, wild := strings.CutPrefix(text, anyLabel)
+	host, ok := normalHost(name)
+	if !wild || !ok {
+		return host, ok
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	isName := host[0] != '[' && strings.Trim(last, "0123456789") != "" // and not the end of an address
+	return anyLabel + host, isName && len(host)+len("a.") <= maxHost
+}
+
+// fitsHost reports whether a host, as normalHost gives it, is one of a route's.
+func fitsHost(pattern, host string) bool {
+	if pattern == "" || pattern == host {
+		return true
+	}
+	name, wild := strings.CutPrefix(pattern, anyLabel)
+	label, rest, _ := strings.Cut(host, ".")
+	return wild && label != "" && rest == name
 }
 
 // ForwardPath gives the path to ask the upstream for, from a checked path that

@@ -103,6 +103,9 @@ func TestTable_Match(t *testing.T) {
 		define("docs", "GET /docs"),
 		define("shop", "GET shop.example/api/*"),
 		define("shop-one", "GET shop.example/one"),
+		define("tenant", "GET *.shops.example/api/*"),
+		define("tenant-one", "GET *.shops.example/one"),
+		define("tenant-big", "GET big.shops.example/api/*"),
 		define("signs", "GET /a:b@c/*"),
 		define("read", "GET /split"),
 		define("write", "PUT /split"),
@@ -146,6 +149,18 @@ func TestTable_Match(t *testing.T) {
 		{"a host that leaves the path to all", "GET shop.example/docs", "docs"},
 		{"another host", "GET xshop.example/api/x", "api"},
 		{"S-P9 a host's pattern decides alone", "POST shop.example/api/orders", "405 GET, HEAD, OPTIONS"},
+		{"a pattern of hosts over none", "GET one.shops.example/api/orders/17", "tenant"},
+		{"a pattern of hosts in capitals, with a port and a dot", "GET ONE.Shops.Example.:8080/api/x", "tenant"},
+		{"a host over a pattern", "GET big.shops.example/api/x", "tenant-big"},
+		{"a host that leaves the path to its pattern", "GET big.shops.example/one", "tenant-one"},
+		{"a pattern that leaves the path to all", "GET one.shops.example/docs", "docs"},
+		{"a pattern is for one label", "GET a.b.shops.example/api/x", "api"},
+		{"and not for none", "GET shops.example/api/x", "api"},
+		{"nor for an empty one", "GET .shops.example/api/x", "api"},
+		{"nor for what ends alike", "GET one.xshops.example/api/x", "api"},
+		{"a star is no label that fits it", "GET *.shops.example.evil/api/x", "api"},
+		{"S-P9 a pattern of hosts decides alone", "POST one.shops.example/api/orders", "405 GET, HEAD, OPTIONS"},
+		{"the built-in routes are on hosts of patterns", "POST one.shops.example/auth/login", "login"},
 		{"the built-in routes are on every host", "POST shop.example/auth/login", "login"},
 		{"built-in parameters", "GET /admin/users/17", "user"},
 		{"built-in methods", "DELETE /admin/users/17", "user-delete"},
@@ -174,6 +189,15 @@ func TestTable_Match(t *testing.T) {
 			if got := answer(table, "GET", "other", path); got != "404" {
 				t.Errorf("%s is %q", path, got)
 			}
+		}
+	})
+	t.Run("all that fits", func(t *testing.T) {
+		var names []string
+		for _, r := range table.Fitting("Big.Shops.Example:443", "/api/x") {
+			names = append(names, r.Name)
+		}
+		if got := strings.Join(names, " "); got != "all api tenant tenant-big" {
+			t.Errorf("got %s", got)
 		}
 	})
 	t.Run("OPTIONS of an empty table", func(t *testing.T) {

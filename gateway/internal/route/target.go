@@ -18,7 +18,8 @@ const AnyTarget = "*"
 // RequestURI) and returns its path, still escaped, to match, authorise and
 // forward. It refuses with fault.Malformed every target whose path two parsers
 // could read differently (S-P8), and with fault.URITooLong one that is too
-// long. host is the host the request is for (http.Request's Host): a target in
+// long. A method that no route can have is refused before anything is looked for,
+// TRACE and CONNECT among them (S-P9, S-P10). host is the host the request is for (http.Request's Host): a target in
 // absolute form must name the same.
 //
 // What passes has one reading: every byte is one that RFC 3986 allows in a
@@ -29,6 +30,9 @@ const AnyTarget = "*"
 // the same segments, but for parameters (RFC 3986 section 3.3), which some
 // servers take off: see HasParameters and Table.Match.
 func CheckTarget(method, target, host string) (path string, err error) {
+	if methodIndex(method) < 0 && method != http.MethodOptions {
+		return "", malformed(unknownMethod)
+	}
 	if len(target) > MaxTarget {
 		return "", fault.New(fault.URITooLong, "The request target is too long.")
 	}
@@ -50,6 +54,9 @@ func CheckTarget(method, target, host string) (path string, err error) {
 	}
 	return path, nil
 }
+
+// unknownMethod does not repeat the method, which can be as long as a head.
+const unknownMethod = "The method of the request is none that this gateway knows."
 
 func malformed(detail string) error { return fault.New(fault.Malformed, detail) }
 

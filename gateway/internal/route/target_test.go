@@ -45,6 +45,16 @@ func TestCheckTarget(t *testing.T) {
 		})
 	}
 	t.Run("a star is for OPTIONS alone", func(t *testing.T) {
+		for _, method := range append(route.Methods(), "OPTIONS") {
+			if got, err := route.CheckTarget(method, "/a", "h"); err != nil || got != "/a" {
+				t.Errorf("%s: %q, %v", method, got, err)
+			}
+		}
+		for _, method := range []string{"TRACE", "CONNECT", "get", "Get", "PROPFIND", "GET ", "", "POST\x00", strings.Repeat("A", 9000)} {
+			if _, err := route.CheckTarget(method, "/a", "h"); !fault.Is(err, fault.Malformed) || len(err.Error()) > 200 {
+				t.Errorf("%.20q: %v", method, err)
+			}
+		}
 		if got, err := route.CheckTarget("OPTIONS", "*", "h"); err != nil || got != route.AnyTarget {
 			t.Errorf("OPTIONS * = %q, %v", got, err)
 		}

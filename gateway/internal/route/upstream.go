@@ -65,7 +65,12 @@ type Breaker struct {
 type TLS struct {
 	CA, Cert, Key string // PEM; empty for none
 	ServerName    string // in place of the target's host
+
+	At TLSPlaces `json:"-"` // where the files are named
 }
+
+// TLSPlaces are where files are named, for whoever reads them.
+type TLSPlaces struct{ CA, Cert, Key Position }
 
 // The bounds and defaults of what an upstream may ask for.
 const (
@@ -150,6 +155,9 @@ func (d *UpstreamDefinition) checkProtocol(c checker) {
 	if d.TLS == nil {
 		return
 	}
+	files := *d.TLS
+	files.At = TLSPlaces{CA: c.at["tls.ca"].Position, Cert: c.at["tls.cert"].Position, Key: c.at["tls.key"].Position}
+	d.TLS = &files
 	if secure == 0 {
 		c.report("tls", "says nothing, as no target is https")
 	}

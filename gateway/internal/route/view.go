@@ -10,13 +10,16 @@ type View struct {
 	Rewrite              *RewriteView     `json:"rewrite"`
 	Auth                 Auth             `json:"auth"`
 	Roles                []string         `json:"roles"`
+	Permissions          []string         `json:"permissions"`
 	VerifiedEmail        bool             `json:"verified_email"`
+	MFA                  bool             `json:"mfa"`
 	MaxStaleness         string           `json:"max_staleness"` // empty where no token is looked at
 	RateLimit            *RateLimitView   `json:"rate_limit"`
 	RequestHeaders       *HeaderRulesView `json:"request_headers"`
 	ResponseHeaders      *HeaderRulesView `json:"response_headers"`
 	ForwardAuthorization bool             `json:"forward_authorization"`
 	PathParameters       bool             `json:"path_parameters"`
+	Compress             []string         `json:"compress"`
 	WebSocket            bool             `json:"websocket"`
 	EndAtExpiry          bool             `json:"end_at_expiry"`
 	MaxBody              int64            `json:"max_body"`
@@ -60,7 +63,7 @@ func (t *Table) View() []View {
 func (r *Route) view() View {
 	v := View{
 		Name: r.Name, Host: r.Match.Host, Path: r.Match.Path, Methods: r.Match.Methods, Upstream: r.Upstream,
-		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail,
+		Auth: r.Auth, Roles: r.Roles, VerifiedEmail: r.VerifiedEmail, MFA: r.MFA,
 		RequestHeaders: r.RequestHeaders.view(), ResponseHeaders: r.ResponseHeaders.view(),
 		ForwardAuthorization: !r.WithholdAuthorization, PathParameters: r.PathParameters,
 		WebSocket: r.WebSocket, EndAtExpiry: r.EndAtExpiry, MaxBody: r.MaxBody, Assertion: r.Assertion, BuiltIn: r.BuiltIn, Source: r.Source.String(),
@@ -68,6 +71,8 @@ func (r *Route) view() View {
 	if v.Roles == nil {
 		v.Roles = []string{} // an empty list, not null
 	}
+	v.Permissions = append([]string{}, r.Permissions...)
+	v.Compress = append([]string{}, r.Compress...)
 	if r.Auth != AuthNone {
 		v.MaxStaleness = r.MaxStaleness.String()
 	}

@@ -66,6 +66,7 @@ routes:
     response_headers: { remove: [server] }
     forward_authorization: false
     path_parameters: true
+    compress: [gzip, zstd]
 `
 
 func TestOpen_TheExampleOfTheContract(t *testing.T) {
@@ -84,7 +85,7 @@ func TestOpen_TheExampleOfTheContract(t *testing.T) {
 		Rewrite: route.Rewrite{StripPrefix: "/api"}, Auth: route.AuthRequired, Roles: []string{"user", "admin"}, VerifiedEmail: true,
 		MaxStaleness: 2 * time.Second, RateLimit: &route.RateLimit{Requests: 100, Per: time.Minute, By: route.LimitByUser},
 		RequestHeaders:  route.HeaderRules{Set: []route.Field{{Name: "X-Team", Value: "orders"}}, Remove: []string{"X-Debug"}},
-		ResponseHeaders: route.HeaderRules{Remove: []string{"Server"}}, WithholdAuthorization: true, PathParameters: true,
+		ResponseHeaders: route.HeaderRules{Remove: []string{"Server"}}, WithholdAuthorization: true, PathParameters: true, Compress: []string{"gzip", "zstd"},
 		EndAtExpiry: true, MaxBody: 1 << 20, Source: route.Position{File: filepath.Join(dir, "orders.yaml"), Line: 9, Column: 5},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(route.Route{})); diff != "" {
@@ -150,6 +151,8 @@ func TestOpen_BuiltIn(t *testing.T) {
 		{"GET /admin/users/17/sessions", "auth", "required", "admin"},
 		{"DELETE /admin/sessions/17", "auth", "required", "admin"},
 		{"GET /admin/audit", "auth", "required", "admin"},
+		{"GET /admin/attempts", "auth", "required", "admin"},
+		{"DELETE /admin/attempts", "auth", "required", "admin"},
 		{"GET /admin/keys", "auth", "required", "admin"},
 		{"POST /admin/keys/rotate", "auth", "required", "admin"},
 		{"GET /admin/nodes", "auth", "required", "admin"},

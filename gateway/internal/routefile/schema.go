@@ -78,3 +78,6 @@ func (k key) of(values ...string) key {
 	}
 	return k
 }
+
+// matching says how the items of a list look.
+func (k key) matching(pattern string) key { k.schema.Items.Pattern = pattern; return k }

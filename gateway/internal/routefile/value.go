@@ -186,3 +186,22 @@ func (d *document) fields(into *[]route.Field, at route.Places, field string) ke
 		return ""
 	}}
 }
+
+// compress reads true, false or a list of codings.
+func (d *document) compress(into *[]string, at route.Places) key {
+	some := d.list(into, at, "compress").of(route.Codings()...)
+	return key{schema: &schema{AnyOf: []*schema{{Type: "boolean"}, some.schema}}, read: func(v *yaml.Node) string {
+		var all bool
+		if flag(&all).read(v) != "" {
+			*into = []string{}
+			if some.read(v) != "" {
+				return "not true, false or a list like [zstd, gzip]"
+			}
+			return ""
+		}
+		if all {
+			*into = route.Codings()
+		}
+		return ""
+	}}.unless(false)
+}

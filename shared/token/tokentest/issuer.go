@@ -97,6 +97,9 @@ func Members(c contract.Claims) map[string]any {
 	if !c.NotBefore.IsZero() {
 		m["nbf"] = c.NotBefore.Unix()
 	}
+	if len(c.Withheld) > 0 {
+		m["mfa_roles"] = c.Withheld
+	}
 	return m
 }
 

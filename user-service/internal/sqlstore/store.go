@@ -9,10 +9,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 
 	"github.com/google/uuid"
@@ -23,22 +21,29 @@ import (
 	"gatehouse.internal/user-service/internal/user"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // Store is a user.Store over a database.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db     *sqldb.DB
+	byText bool // there is an index of texts
+}
 
 // Open brings the tables up to date and returns the store.
 func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	files, err := schemaOf(db.Dialect())
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	if err := db.Migrate(ctx, files); err != nil {
 		return nil, fmt.Errorf("migrate users: %w", err)
 	}
-	return &Store{db: db}, nil
+	s := &Store{db: db}
+	if db.Dialect() == sqldb.Postgres {
+		// An operator may have made the indexes where the migration could not.
+		if err := db.GetContext(ctx, &s.byText, `SELECT to_regclass('users_by_text') IS NOT NULL AND to_regclass('users_by_role') IS NOT NULL`); err != nil {
+			return nil, fmt.Errorf("look for the index of texts: %w", sqldb.Unavailable(err))
+		}
+	}
+	return s, nil
 }
 
 // Installation returns the id of this database, made when it was first opened.

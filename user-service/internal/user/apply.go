@@ -45,10 +45,10 @@ func (r Record) apply(e *contract.Event) Record {
 		// holds nothing of the person.
 		return Record{ID: a.ID, Status: contract.StatusDeleted}
 	}
-	// A sign-in carries the state as it was read, not a change of it: at equal
-	// versions, the event of the change itself knows better.
+	// A sign-in and an announcement carry the state as it was read, not a change
+	// of it: at equal versions, the event of the change itself knows better.
 	rank := e.ID
-	if e.Type == contract.AccountSignedIn {
+	if e.Type == contract.AccountSignedIn || e.Type == contract.AccountAnnounced {
 		rank = ""
 	} else {
 		r.ChangedAt = later(r.ChangedAt, micros(e.Time))

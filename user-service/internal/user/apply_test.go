@@ -80,6 +80,11 @@ func TestService_Observe(t *testing.T) {
 		{"a sign-in raises the last login alone", []contract.Event{event(1, contract.AccountRegistered),
 			event(1, contract.AccountSignedIn, func(a *contract.Account) { a.LastLoginAt = &loginAt; a.Email = "stale@example.com" })},
 			func(a *user.Account) { a.LastLoginAt = loginAt }},
+		{"an announcement changes nothing that is known", []contract.Event{event(1, contract.AccountRegistered),
+			event(1, contract.AccountAnnounced, func(a *contract.Account) { a.Email = "stale@example.com" })}, func(*user.Account) {}},
+		{"an announcement is where one can begin from", []contract.Event{event(3, contract.AccountAnnounced, verified, func(a *contract.Account) {
+			a.FirstName, a.LastName, a.LastLoginAt = "Ada", "Lovelace", &loginAt
+		})}, func(a *user.Account) { a.EmailVerified, a.LastLoginAt, a.UpdatedAt = true, loginAt, at }},
 		{"a sign-in without a time counts when it happened", []contract.Event{event(1, contract.AccountRegistered), event(1, contract.AccountSignedIn)},
 			func(a *user.Account) { a.LastLoginAt = at.Add(time.Minute) }},
 		{"the last login never goes back", []contract.Event{event(1, contract.AccountRegistered), event(1, contract.AccountSignedIn),

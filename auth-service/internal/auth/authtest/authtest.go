@@ -37,11 +37,18 @@ func TestStore(t *testing.T, open func(t *testing.T) auth.Store) {
 		{"ending all sessions ends the ones that live", endSessions},
 		{"the latest access token of a user is known", latestAccess},
 		{"a mail token is taken once", mailTokenOnce},
+		{"a contested address is known until it is settled", contestedAddress},
+		{"it is known from where a user signed in", placesKnown},
 		{"mail tokens are dropped by purpose", mailTokensDropped},
 		{"letters to one recipient are bounded", lettersBounded},
 		{"a revoked access token is known by its id", revokedToken},
 		{"the audit trail is filtered and paged, newest first", auditTrail},
 		{"what has expired is pruned and nothing else", pruned},
+		{"an authenticator app comes back as it was saved", totpComesBack},
+		{"a recovery code is taken once, and by its user", recoveryCodeOnce},
+		{"a challenge comes back, is taken once and bounded by user", challengeOnce},
+		{"passkeys come back, are listed and are unique", passkeysComeBack},
+		{"what belongs to second factors goes with its user", factorsGoWithUser},
 		{"an ended context is an error", endedContext},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, &store{Store: open(t), t: t}) })

@@ -22,6 +22,7 @@ func sessionComesBack(t *testing.T, s *store) {
 		t.Errorf("added: %v (-want +got):\n%s", err, cmp.Diff(want, got, cmpopts.EquateEmpty()))
 	}
 	want.Generation, want.Retired, want.Refresh = 1<<32-1, want.Refresh, []byte{9}
+	want.Methods = []string{"pwd", "otp", "mfa"}
 	want.RotatedAt, want.EndedAt, want.EndCause = Start().Add(time.Second), Start().Add(time.Minute), "logout"
 	want.Address, want.UserAgent, want.AccessExpiresAt = "2001:db8::1", "test/2", Start().Add(time.Hour)
 	s.must(func(ctx context.Context, tx auth.Tx) error { return tx.SaveSession(ctx, want) })
@@ -53,6 +54,10 @@ func liveSessions(t *testing.T, s *store) {
 	}
 	if diff := cmp.Diff([]string{ID(1003), ID(1002), ID(1001), ID(1000)}, got); diff != "" {
 		t.Errorf("live sessions (-want +got):\n%s", diff)
+	}
+	ended, err := s.LiveSessions(t.Context(), auth.LiveQuery{UserID: u.ID, Ended: true, At: Start(), After: ID(1007), Limit: 2})
+	if err != nil || len(ended) != 2 || ended[0].ID != ID(1006) || ended[1].ID != ID(1005) {
+		t.Errorf("ended sessions after the newest: %v (%v)", ended, err)
 	}
 }
 

@@ -20,6 +20,7 @@ func userComesBack(t *testing.T, s *store) {
 		u.CreatedAt = Start().In(time.FixedZone("elsewhere", 5*3600))
 	})
 	want.CreatedAt = want.CreatedAt.UTC()
+	want.MFAEnabled = true
 	want.Status, want.Version, want.PasswordHash, want.Email = contract.StatusLocked, 8, "$other", "new@example.com"
 	s.must(func(ctx context.Context, tx auth.Tx) error { return tx.SaveUser(ctx, want) })
 	for name, read := range map[string]func() (auth.User, error){

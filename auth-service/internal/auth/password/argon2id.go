@@ -48,6 +48,7 @@ type Argon2id struct {
 	waiting atomic.Int64
 	most    int64
 	random  io.Reader
+	legacy  atomic.Int64 // the highest cost of bcrypt hashes that are stored; 0: there are none
 }
 
 // NewArgon2id returns a hasher, or an error for parameters that are out of
@@ -94,22 +95,42 @@ func (h *Argon2id) Hash(ctx context.Context, password string) (string, error) {
 
 // Matches reports whether the password is the one that encoded was made from.
 // An empty encoded text matches nothing, after the same work, so that the time
-// does not tell whether there is an account.
+// does not tell whether there is an account. A hash of bcrypt, as it was
+// imported, is compared as well; see ExpectBcrypt.
 func (h *Argon2id) Matches(ctx context.Context, encoded, password string) (bool, error) {
 	p := h.use
 	p.salt, p.key = make([]byte, saltSize), make([]byte, keySize)
-	if encoded != "" {
-		var err error
-		if p, err = parsePHC(encoded); err != nil {
-			return false, fmt.Errorf("read stored password hash: %w", err)
-		}
+	cost, legacyHash := 0, ""
+	var err error
+	switch {
+	case isBcrypt(encoded):
+		legacyHash = encoded
+		cost, err = bcryptCost(encoded)
+	case encoded != "":
+		p, err = parsePHC(encoded)
 	}
-	key, err := h.derive(ctx, p, uint32(len(p.key)), password)
 	if err != nil {
+		return false, fmt.Errorf("read stored password hash: %w", err)
+	}
+	if err := h.acquire(ctx); err != nil {
 		return false, err
+	}
+	defer h.release()
+	key := argon2.IDKey([]byte(normal(password)), p.salt, p.passes, p.memory, p.threads, uint32(len(p.key)))
+	if most := max(int(h.legacy.Load()), cost); most > 0 {
+		same, err := matchesBcrypt(legacyHash, cost, most, password)
+		if cost > 0 {
+			return same, err
+		}
 	}
 	return subtle.ConstantTimeCompare(key, p.key) == 1 && encoded != "", nil
 }
+
+// ExpectBcrypt tells the highest cost of the bcrypt hashes that are stored, 0
+// if there are none. As long as there are, every comparison takes the time of
+// Argon2id and that of bcrypt, so that the time does not tell which accounts
+// were imported and have not signed in since.
+func (h *Argon2id) ExpectBcrypt(cost int) { h.legacy.Store(int64(min(max(cost, 0), MostBcryptCost))) }
 
 // Outdated reports whether encoded was made with other parameters than Hash
 // uses now.
@@ -127,9 +148,11 @@ func (h *Argon2id) derive(ctx context.Context, p phc, size uint32, password stri
 	if err := h.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { <-h.slots }()
+	defer h.release()
 	return argon2.IDKey([]byte(normal(password)), p.salt, p.passes, p.memory, p.threads, size), nil
 }
+
+func (h *Argon2id) release() { <-h.slots }
 
 func (h *Argon2id) acquire(ctx context.Context) error {
 	select {

@@ -132,17 +132,8 @@ func (w *clients) age(ctx context.Context, p *cluster.Process) (float64, bool) {
 
 // metric scrapes a metric without labels; false if the process does not say.
 func (w *clients) metric(ctx context.Context, p *cluster.Process, name string) (float64, bool) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.OpsURL(p)+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, false
-	}
-	response, err := w.http.Do(request)
-	if err != nil {
-		return 0, false
-	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
-	text, err := io.ReadAll(response.Body)
-	_, rest, found := strings.Cut(string(text), "\n"+name+" ")
+	text, err := w.scrape(ctx, p)
+	_, rest, found := strings.Cut(text, "\n"+name+" ")
 	var value float64
 	if err != nil || !found {
 		return 0, false

@@ -3,11 +3,14 @@
 // machine, without proxies between them. It has benchmarks, which "make bench"
 // prints, and a test that the measuring itself is right.
 //
-//	commit-to-last-*-ms   from the moment a revocation's row is written, in the
-//	                      transaction that is about to commit, until the report
-//	                      of the last gateway that has applied it was received by
-//	                      an observer on the bus; all by this machine's clock. Both
-//	                      ends make it longer than from commit to application.
+//	commit-to-all-*-below-ms  from the commit of a revocation until the reports of
+//	                      all live gateways that they have applied it had reached
+//	                      the auth-service which waits for them: the upper bound of
+//	                      the bucket of gatehouse_sequencer_answer_seconds. A call
+//	                      that no longer waits, after 250 ms, counts as 500.
+//	written-to-last-*-ms  from the beginning of the transaction that writes it until
+//	                      the report of the last gateway was received by an
+//	                      observer on the bus; all by this machine's clock
 //	logout-*-ms           from the call of a logout to its answer
 //	accepted-after        probes with the token that a gateway accepted, of those
 //	                      begun after the answer ("probes", one for each gateway)
@@ -29,8 +32,9 @@
 //	                      complete as of a moment after it, with a revocation
 //	                      committed right after it; for an old copy of the stream
 //	                      from the start of the brokers that have it
-//	broker-*-s            until those brokers let the stream be read, not before views
 //	store-*-s             until Redis, or the stream, holds all that the database does
+//	broker-*-s            until those brokers let a reader of the stream begin, not
+//	                      before store
 //	forbidden             calls that a gateway accepted with a token revoked before
 //	                      the loss, or after its own report of the revocation or the
 //	                      route's bound; must be 0

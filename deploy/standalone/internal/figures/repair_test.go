@@ -94,21 +94,18 @@ func benchmarkHealing(b *testing.B, l loss) {
 				return ok
 			})
 			views = append(views, at.Sub(began))
-			w.until(b, "the stream can be read", func() bool {
-				_, err := operator.StreamExtent(b.Context(), operator.Subjects().RevocationStream(), bus.Extent{})
-				return err == nil
-			})
-			broker = append(broker, time.Since(began))
 			w.awaitHolding(b, operator, l, sessions[:2+i], r)
 			holding = append(holding, time.Since(began))
+			w.until(b, "a reader can begin", func() bool { return readable(b.Context(), operator) })
+			broker = append(broker, time.Since(began))
 			seen.add(p.judge(o, r))
 		}
 		operator.Close()
 		reportSeconds(b, "views", views)
+		reportSeconds(b, "store", holding)
 		if l.before != nil {
 			reportSeconds(b, "broker", broker)
 		}
-		reportSeconds(b, "store", holding)
 		b.ReportMetric(float64(seen.forbidden), "forbidden")
 		b.ReportMetric(float64(seen.refused), "refused")
 		b.ReportMetric(float64(seen.all), "probes")

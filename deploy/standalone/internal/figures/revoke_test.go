@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gatehouse.internal/deploy/standalone/internal/chaos/cluster"
 )
 
 // revoked is a revocation that was committed by SQL, so that no service was told.
@@ -48,15 +46,14 @@ const unused = "gen_random_uuid()::text"
 // numbered waits until the revocations up to a number have numbers.
 func (w *clients) numbered(tb testing.TB, number uint64) (epoch, last uint64) {
 	tb.Helper()
-	var truth cluster.Truth
 	w.until(tb, fmt.Sprintf("revocation %d has its number", number), func() (ok bool) {
 		var err error
-		if truth, err = w.Truth(tb.Context()); err != nil {
+		if epoch, last, err = w.Numbered(tb.Context()); err != nil {
 			tb.Fatal(err)
 		}
-		return truth.Last >= number
+		return last >= number
 	})
-	return truth.Epoch, truth.Last
+	return epoch, last
 }
 
 // everywhere waits until the observer has every gateway's report of a

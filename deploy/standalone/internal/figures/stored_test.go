@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"gatehouse.internal/deploy/standalone/internal/chaos/cluster"
 	"gatehouse.internal/shared/bus"
@@ -29,22 +31,52 @@ func holds(spans []span, from, to uint64) bool {
 	return from > to
 }
 
-// inStream reads which numbers of an epoch the stream holds, as a gateway that
-// starts does. Nobody forges here: the signatures are not looked at.
+// askPatience is how long a broker may take to answer before it is asked again.
+const askPatience = 500 * time.Millisecond
+
+// readable is true if a reader of the stream can begin, as a gateway that starts
+// wants to.
+func readable(ctx context.Context, b *bus.Bus) bool {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	began := errors.New("it can be read")
+	err := b.Replay(ctx, b.Subjects().RevocationStream(), func([]byte) error { return began })
+	return err == nil || errors.Is(err, began)
+}
+
+// inStream reads which numbers of an epoch the stream holds, message by message,
+// for which the brokers need no reader. Nobody forges here: the signatures are
+// not looked at.
 func inStream(ctx context.Context, b *bus.Bus, epoch uint64) ([]span, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	name := b.Subjects().RevocationStream()
+	extent, err := b.StreamExtent(ctx, name, bus.Extent{})
+	if err != nil {
+		return nil, err
+	}
 	var out []span
-	err := b.Replay(ctx, b.Subjects().RevocationStream(), func(data []byte) error {
+	for n := extent.First; n <= extent.Last; n++ {
+		data, found, err := b.MessageInStream(ctx, name, n)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
 		const fixed = 2 // bytes: the version, and the length of the name of the key
 		if len(data) < fixed || len(data) < fixed+int(data[1])+ed25519.SignatureSize {
-			return fmt.Errorf("a message of %d bytes is no batch", len(data))
+			return nil, fmt.Errorf("a message of %d bytes is no batch", len(data))
 		}
 		batch, err := contract.DecodeBatch(data[fixed+int(data[1])+ed25519.SignatureSize:])
-		if err == nil && batch.Epoch == epoch && len(batch.Entries) > 0 {
+		if err != nil {
+			return nil, err
+		}
+		if batch.Epoch == epoch && len(batch.Entries) > 0 {
 			out = append(out, span{batch.First, batch.Last()})
 		}
-		return err
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 // streamHolds is true if the stream has every revocation that the database has.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"gatehouse.internal/deploy/standalone/internal/example"
@@ -93,6 +94,19 @@ func TestCompose_secretsAreNeeded(t *testing.T) {
 	}
 	if _, err := load(t, nil); err == nil {
 		t.Error("it starts without any secret")
+	}
+}
+
+// TestCompose_severalLines holds deploy/env/secrets.env to what it says about
+// PEM: Compose reads a value of several lines between double quotes.
+func TestCompose_severalLines(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "my-secrets.env")
+	if err := os.WriteFile(file, []byte("A=b\nGATEHOUSE_ASSERTION_KEY=\""+assertionKey+"\"\nC=d\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	values, err := dotenv.Read(file)
+	if err != nil || values["GATEHOUSE_ASSERTION_KEY"] != assertionKey || values["C"] != "d" {
+		t.Errorf("%v, %q", err, values)
 	}
 }
 

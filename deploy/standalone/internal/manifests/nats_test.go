@@ -155,7 +155,7 @@ func TestNATS_everyServiceCanWork(t *testing.T) {
 	streams(t, auth)
 
 	var atAuth, atGateway, atUsers heard
-	listen(t, auth, &atAuth, s.Reports(), s.Heads(), s.HeadsOfReplicas(), s.KeysChanged())
+	listen(t, auth, &atAuth, s.Reports(), s.SessionUses(), s.Heads(), s.HeadsOfReplicas(), s.KeysChanged())
 	listen(t, gateway, &atGateway, s.Batches(), s.Heads(), s.HeadsOf(5), s.KeysChanged())
 	listen(t, users, &atUsers, s.KeysChanged())
 	for _, subject := range []string{s.Repair(), s.Wake()} {
@@ -167,7 +167,7 @@ func TestNATS_everyServiceCanWork(t *testing.T) {
 		auth.Store(ctx, s.Batches(), "1", []byte("batch")), auth.Publish(s.Heads(), []byte("head")), auth.Publish(s.HeadsOf(5), []byte("head")),
 		auth.Publish(s.HeadsOfReplicas(), []byte("head")), auth.Publish(s.KeysChanged(), nil),
 		auth.Store(ctx, s.Account(contract.AccountRegistered), "2", []byte("good")), auth.Store(ctx, s.Account(contract.AccountDeleted), "3", []byte("bad")),
-		gateway.Publish(s.Report("node-1"), []byte("report")))
+		gateway.Publish(s.Report("node-1"), []byte("report")), gateway.Publish(s.SessionUses(), []byte("uses")))
 	if _, found, err := auth.LastInStream(ctx, s.RevocationStream(), s.Batches()); err != nil || !found {
 		t.Errorf("the auth-service looks at its stream: %v, %v", found, err)
 	}
@@ -183,7 +183,7 @@ func TestNATS_everyServiceCanWork(t *testing.T) {
 		who  *heard
 		what string
 	}{
-		{&atAuth, s.Report("node-1") + " report"}, {&atAuth, s.Heads() + " head"}, {&atAuth, s.HeadsOfReplicas() + " head"}, {&atAuth, s.KeysChanged() + " "},
+		{&atAuth, s.Report("node-1") + " report"}, {&atAuth, s.SessionUses() + " uses"}, {&atAuth, s.Heads() + " head"}, {&atAuth, s.HeadsOfReplicas() + " head"}, {&atAuth, s.KeysChanged() + " "},
 		{&atGateway, s.Batches() + " batch"}, {&atGateway, s.Heads() + " head"}, {&atGateway, s.HeadsOf(5) + " head"}, {&atGateway, s.KeysChanged() + " "},
 		{&atUsers, s.KeysChanged() + " "},
 	} {
@@ -242,7 +242,7 @@ func TestNATS_F39_nobodyElseCanRevoke(t *testing.T) {
 		subjects []string
 	}{
 		{gateway, []string{s.Batches(), s.Heads(), s.HeadsOf(5), s.HeadsOfReplicas(), s.Wake(), s.KeysChanged(), s.Account(contract.AccountDeleted), s.Dead("x")}},
-		{users, []string{s.Batches(), s.Heads(), s.HeadsOf(5), s.HeadsOfReplicas(), s.Wake(), s.Repair(), s.KeysChanged(), s.Account(contract.AccountDeleted), s.Report("node-1")}},
+		{users, []string{s.Batches(), s.Heads(), s.HeadsOf(5), s.HeadsOfReplicas(), s.Wake(), s.Repair(), s.KeysChanged(), s.Account(contract.AccountDeleted), s.Report("node-1"), s.SessionUses()}},
 	} {
 		for _, subject := range c.subjects {
 			// The broker refuses it later, without an answer.

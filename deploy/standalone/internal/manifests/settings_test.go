@@ -21,6 +21,9 @@ const root = "../../../.."
 // encryptionKey is 32 bytes, of no use to anybody.
 const encryptionKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
+// assertionKey is an Ed25519 key, of no use to anybody.
+const assertionKey = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n"
+
 // check loads the settings of a service exactly as the service does.
 func check(service string, environ map[string]string) error {
 	var list []string
@@ -71,6 +74,7 @@ func secrets(t *testing.T) map[string]string {
 		values[name] = "p" + strings.ToLower(strings.ReplaceAll(name, "_", ""))
 	}
 	values["GATEHOUSE_ENCRYPTION_KEY"] = encryptionKey
+	values["GATEHOUSE_ASSERTION_KEY"] = assertionKey
 	return values
 }
 
@@ -78,7 +82,7 @@ func secrets(t *testing.T) map[string]string {
 // the settings in files.
 func addedSettings(service string) map[string]string {
 	added := map[string]map[string]string{
-		"gateway":      {"REDIS_URL": "redis://:x@redis:6379/0", "GATEWAY_NODE_ID": "gateway-1"},
+		"gateway":      {"REDIS_URL": "redis://:x@redis:6379/0", "GATEWAY_NODE_ID": "gateway-1", "GATEWAY_ASSERTION_KEY": assertionKey},
 		"auth-service": {"REDIS_URL": "redis://:x@redis:6379/0", "DATABASE_URL": "postgres://x:x@db/x", "AUTH_ENCRYPTION_KEY": encryptionKey, "AUTH_ADMIN_PASSWORD": "correct horse battery staple"},
 		"user-service": {"DATABASE_URL": "postgres://x:x@db/x"},
 	}[service]

@@ -3,6 +3,7 @@ package manifests
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -72,10 +73,14 @@ func needServers(t *testing.T) {
 	}
 }
 
-// freePorts finds the first of n free ports in a row.
+// freePorts finds the first of n free ports in a row. They are below those that
+// the kernel gives to outgoing connections, which would take them meanwhile, and
+// above those of the fault suite's clusters.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for base := 31000 + os.Getpid()%200*100; base < 60000; base += n {
+	const lowest, rows = 30_000, 200
+	for row := range rows {
+		base := lowest + (os.Getpid()+row)%rows*n
 		free := 0
 		for ; free < n; free++ {
 			l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:"+strconv.Itoa(base+free))
@@ -121,15 +126,24 @@ func (p *processes) pids() map[string]string {
 // status gives the status of a GET at the nth gateway.
 func (p *processes) status(gateway int, path string) int {
 	p.t.Helper()
+	status, _ := p.get(gateway, path)
+	return status
+}
+
+// get gives the status and the body of a GET at the nth gateway.
+func (p *processes) get(gateway int, path string) (int, string) {
+	p.t.Helper()
 	url := fmt.Sprintf("http://127.0.0.1:%d%s", p.base+gateway, path)
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, url, nil)
 	must(p.t, err)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0
+		return 0, ""
 	}
+	body, err := io.ReadAll(res.Body)
+	must(p.t, err)
 	must(p.t, res.Body.Close())
-	return res.StatusCode
+	return res.StatusCode, string(body)
 }
 
 func TestUp_takenPort(t *testing.T) {
@@ -162,6 +176,11 @@ func TestUpAndDown(t *testing.T) {
 				t.Errorf("gateway %d answers %d to %s, want %d", gateway+1, got, path, status)
 			}
 		}
+	}
+	// An upstream asks any gateway for the keys of them all.
+	_, one := p.get(0, "/.well-known/gatehouse/jwks.json")
+	if _, two := p.get(1, "/.well-known/gatehouse/jwks.json"); one != two || !strings.Contains(one, `"Ed25519"`) {
+		t.Errorf("the gateways publish %s and %s", one, two)
 	}
 	t.Run("a second call leaves what runs alone", func(t *testing.T) {
 		if out, err := p.run("deploy/up.sh"); err != nil || !strings.HasSuffix(out, ready) || !maps.Equal(p.pids(), first) {

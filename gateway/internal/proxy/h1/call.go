@@ -2,7 +2,6 @@ package h1
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +31,9 @@ type call struct {
 	req  *http.Request
 	pool *pool
 
-	message []byte // the head, and a small body; then the memory for the answer
-	rest    bool   // the body is not part of the message
+	message []byte // the head, and what is there of a small body; then the memory for the answer
+	taken   int    // of the body, at the end of the message
+	rest    bool   // the body, or what is left of it, is not part of the message
 	expect  bool   // the body waits for the target's consent
 
 	c       *conn
@@ -66,13 +66,15 @@ func (k *call) compose() (err error) {
 	return k.takeBody()
 }
 
-// takeBody adds a small body to the message.
+// takeBody adds a small body to the message. One that has not come as a whole
+// is not waited for: the target gets what is there, and the rest as it comes.
 func (k *call) takeBody() error {
 	head := len(k.message)
 	whole := head + int(k.req.ContentLength)
 	for {
 		n, err := k.req.Body.Read(k.message[len(k.message) : whole+1])
 		k.message = k.message[:len(k.message)+n]
+		k.taken += n
 		switch {
 		case len(k.message) > whole:
 			return errLong
@@ -82,16 +84,23 @@ func (k *call) takeBody() error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the request's body: %w", err)
+		case n > 0 && len(k.message) < whole:
+			k.rest = true
+			return nil
 		}
 	}
 }
 
 // unread gives the request its body again, for nobody has got it.
 func (k *call) unread() {
-	if hasBody(k.req) && !k.rest {
-		whole := k.message[len(k.message)-int(k.req.ContentLength):]
-		k.req.Body = io.NopCloser(bytes.NewReader(bytes.Clone(whole)))
+	if k.taken == 0 {
+		return
 	}
+	var body io.Reader = bytes.NewReader(bytes.Clone(k.message[len(k.message)-k.taken:]))
+	if k.rest {
+		body = io.MultiReader(body, k.req.Body)
+	}
+	k.req.Body = io.NopCloser(body)
 }
 
 // try sends the message on one connection and waits for the answer. After an
@@ -105,9 +114,7 @@ func (k *call) try(fresh bool) (*http.Response, error) {
 		return nil, err
 	}
 	k.c, k.heads = c, 0
-	if ctx.Done() != nil {
-		k.stop = context.AfterFunc(ctx, c.close)
-	}
+	k.stop = watch(ctx, c.closer)
 	res, err := k.exchange()
 	if err == nil {
 		return res, nil
@@ -143,12 +150,9 @@ func (k *call) unseen(err error) bool {
 
 // exchange sends the message and reads the head of the answer.
 func (k *call) exchange() (*http.Response, error) {
-	n, err := k.c.Write(k.message)
-	k.nothing = n == 0
-	if err != nil {
-		return nil, fmt.Errorf("send the request: %w", err)
+	if err := k.sendMessage(); err != nil {
+		return nil, err
 	}
-	k.c.in.buf = k.message[:cap(k.message)]
 	if k.rest {
 		wait := time.Time{}
 		if k.expect {
@@ -166,6 +170,30 @@ func (k *call) exchange() (*http.Response, error) {
 		return nil, k.cause(err)
 	}
 	return k.answer(head)
+}
+
+// sendMessage sends the message, and waits for the answer where that is all
+// there is to send.
+func (k *call) sendMessage() error {
+	var sent, came int
+	var err error
+	if !k.rest && k.c.probe.swaps() {
+		sent, came, err = k.c.probe.swap(k.message, k.message[:cap(k.message)])
+	}
+	if err == nil && sent < len(k.message) {
+		var n int
+		n, err = k.c.Write(k.message[sent:])
+		sent += n
+	}
+	k.nothing = sent == 0
+	if sent < len(k.message) {
+		return fmt.Errorf("send the request: %w", err)
+	}
+	k.c.in.buf, k.c.in.w = k.message[:cap(k.message)], came
+	if err != nil {
+		return fmt.Errorf("read the answer's head: %w", err)
+	}
+	return nil
 }
 
 // receive reads heads until one is that of the answer.

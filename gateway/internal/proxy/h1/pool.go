@@ -49,6 +49,7 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	}
 	p.open++
 	p.mu.Unlock()
+	made := p.t.renewed.Load() // before the address is known
 	dialed, err := p.t.o.Dial(ctx, "tcp", p.address)
 	if err != nil {
 		p.mu.Lock()
@@ -57,6 +58,7 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", p.address, err)
 	}
 	c := newConn(p, dialed)
+	c.made = made
 	if err := c.prepare(time.Now()); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connect to %s: %w", p.address, err)
@@ -83,7 +85,7 @@ func (p *pool) pop() *conn {
 func (p *pool) put(c *conn, stay time.Duration) {
 	stay = min(stay, p.t.o.IdleTimeout)
 	p.mu.Lock()
-	if stay <= 0 || len(p.idle) >= p.t.o.MaxIdle || p.t.closed.Load() {
+	if stay <= 0 || len(p.idle) >= p.t.o.MaxIdle || p.t.closed.Load() || c.made != p.t.renewed.Load() {
 		p.mu.Unlock()
 		c.close()
 		return
@@ -136,11 +138,13 @@ type conn struct {
 	in     reader
 	pool   *pool
 	probe  probe
+	made   int64     // when, in times of Renew
 	reused bool      // it has carried an answer before
 	since  time.Time // when the call under way began
 	until  time.Time // when it has been idle for too long
 	read   time.Time // the deadline of reads
 	write  time.Time // and of writes
+	closer func()    // close
 	once   sync.Once
 }
 
@@ -169,7 +173,7 @@ func (c *conn) readUntil(deadline time.Time) error {
 
 func newConn(p *pool, dialed net.Conn) *conn {
 	c := &conn{Conn: dialed, pool: p}
-	c.in.src = dialed
+	c.in.src, c.closer = dialed, c.close
 	c.probe.open(dialed)
 	return c
 }

@@ -2,7 +2,10 @@
 
 package h1
 
-import "net"
+import (
+	"errors"
+	"net"
+)
 
 // probe cannot look here, so no connection is used twice.
 type probe struct{}
@@ -10,3 +13,7 @@ type probe struct{}
 func (*probe) open(net.Conn) {}
 
 func (*probe) quiet() bool { return false }
+
+func (*probe) swaps() bool { return false }
+
+func (*probe) swap(_, _ []byte) (sent, came int, err error) { return 0, 0, errors.ErrUnsupported }

@@ -25,6 +25,9 @@ type sender struct {
 // send begins to send the body.
 func (k *call) send() {
 	k.sender = &sender{o: &k.t.o, c: k.c, body: k.req.Body, left: k.req.ContentLength}
+	if k.taken > 0 { // whose length is known, then
+		k.sender.left -= int64(k.taken)
+	}
 	k.t.senders.Go(k.sender.run)
 }
 

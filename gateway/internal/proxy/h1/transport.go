@@ -42,6 +42,7 @@ type Informed interface {
 type Transport struct {
 	o       Options
 	closed  atomic.Bool
+	renewed atomic.Int64 // how often connections were taken out of use
 	senders sync.WaitGroup
 
 	mu    sync.RWMutex
@@ -65,9 +66,9 @@ var (
 // sent; it is followed by the query. The request's body is never closed: it
 // may be read until the body of the answer is closed or, if there is none,
 // until RoundTrip has returned; a read of it that is under way then goes on,
-// and its caller must end it. A body of up to smallBody bytes is read before a
-// connection is taken; if none can be had, the request gets another body, with
-// the same bytes.
+// and its caller must end it. Of a body of up to smallBody bytes the first
+// are read before a connection is taken, and go out with the head; if none can
+// be had, the request gets another body, with the same bytes.
 //
 // Errors of Dial and of the body are wrapped.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -123,6 +124,13 @@ func (t *Transport) CloseIdleConnections() {
 	for _, p := range t.pools {
 		p.drop(func(*conn) bool { return true })
 	}
+}
+
+// Renew has no connection that was made before carry another request: idle
+// ones are closed, those in use after their answer.
+func (t *Transport) Renew() {
+	t.renewed.Add(1)
+	t.CloseIdleConnections()
 }
 
 // Close closes idle connections, has those in use closed after their answer,

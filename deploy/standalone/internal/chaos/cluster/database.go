@@ -90,6 +90,16 @@ func (c *Cluster) Truth(ctx context.Context) (Truth, error) {
 	return t, nil
 }
 
+// Numbered reads the epoch and the last number given, past all links. It costs
+// the database nothing, however long the log is.
+func (c *Cluster) Numbered(ctx context.Context) (epoch, last uint64, err error) {
+	err = c.databases.auth.QueryRowContext(ctx, `SELECT epoch, last_number FROM revocation_state WHERE id = 1`).Scan(&epoch, &last)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the last number of the revocation log: %w", err)
+	}
+	return epoch, last, nil
+}
+
 // SQL runs a statement on the auth-service's database, past all links.
 func (c *Cluster) SQL(ctx context.Context, statement string) error {
 	if _, err := c.databases.auth.ExecContext(ctx, statement); err != nil {

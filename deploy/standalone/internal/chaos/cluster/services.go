@@ -53,7 +53,7 @@ func (c *Cluster) startAuths(port, ops []int) error {
 			"AUTH_ENCRYPTION_KEY="+base64.StdEncoding.EncodeToString(key[:]),
 			"AUTH_ADMIN_EMAIL="+AdminEmail, "AUTH_ADMIN_PASSWORD="+AdminPassword,
 			"AUTH_SMTP_URL=smtp://"+loopback(c.smtpPort), "AUTH_MAIL_FROM=chaos@example.com",
-			"AUTH_CLIENTS="+programs(),
+			"AUTH_CLIENTS="+programs(), "AUTH_LIMIT_LETTERS_FROM=none", "AUTH_LIMIT_ADDRESS=none",
 		))
 		if err != nil {
 			return err

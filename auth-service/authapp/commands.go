@@ -1,0 +1,38 @@
+package authapp
+
+import (
+	"context"
+	"io"
+
+	"gatehouse.internal/shared/config"
+)
+
+// command is something the program does in place of serving. It gets the
+// arguments behind its name.
+type command func(ctx context.Context, cfg *Config, args []string, stdout io.Writer) error
+
+// commands are known by two words.
+func commands() map[string]command {
+	return map[string]command{
+		"audit verify":   auditVerify,
+		"users announce": usersAnnounce,
+		"users import":   usersImport,
+	}
+}
+
+// runCommand carries out the command that the arguments name, with the settings
+// of the environment, and reports false if they name none.
+func runCommand(ctx context.Context, args, environ []string, stdout io.Writer) (bool, error) {
+	if len(args) < 2 {
+		return false, nil
+	}
+	run, known := commands()[args[0]+" "+args[1]]
+	if !known {
+		return false, nil
+	}
+	var cfg Config
+	if err := config.Load(&cfg, environ, Prefix); err != nil {
+		return true, err
+	}
+	return true, run(ctx, &cfg, args[2:], stdout)
+}
