@@ -20,6 +20,7 @@ const smallBody = 16 << 10
 const earlyWait = time.Second
 
 var (
+	errNotQuiet = errors.New("the target has ended the connection, or sent something without being asked")
 	errSwitched = errors.New("the target has switched protocols without being asked")
 	errShort    = errors.New("the request's body is shorter than announced")
 	errLong     = errors.New("the request's body is longer than announced")
@@ -107,7 +108,7 @@ func (k *call) unread() {
 // error everything is given back, but for a message that may be tried again.
 func (k *call) try(fresh bool) (*http.Response, error) {
 	ctx := k.req.Context()
-	c, err := k.pool.get(ctx, fresh)
+	c, err := k.pool.get(ctx, fresh, !k.rest)
 	if err != nil {
 		k.unread()
 		giveBack(k.message)

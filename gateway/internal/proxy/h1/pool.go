@@ -25,9 +25,10 @@ type pool struct {
 }
 
 // get gives a connection that is fit for a request: an idle one on which
-// nothing has come, or a new one. With fresh it is a new one. The time for the
-// call has begun.
-func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
+// nothing has come, or a new one. With fresh it is a new one. With swap nobody
+// has looked at the connection, if it can do that itself. The time for the call
+// has begun.
+func (p *pool) get(ctx context.Context, fresh, swap bool) (*conn, error) {
 	for !fresh {
 		c := p.pop()
 		if c == nil {
@@ -36,7 +37,7 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 		// The deadlines come first: one that has passed would look like a
 		// connection that is not quiet.
 		now := time.Now()
-		if now.Before(c.until) && c.prepare(now) == nil && c.quiet() {
+		if now.Before(c.until) && c.prepare(now) == nil && (swap && c.probe.swaps() || c.probe.quiet()) {
 			c.reused = true
 			return c, nil
 		}
@@ -177,10 +178,6 @@ func newConn(p *pool, dialed net.Conn) *conn {
 	c.probe.open(dialed)
 	return c
 }
-
-// quiet reports, without waiting, whether the connection is open and nothing
-// has come on it. What cannot be asked is not quiet.
-func (c *conn) quiet() bool { return c.probe.quiet() }
 
 // close ends the connection for good. It may be called more than once, and
 // while the connection is in use.

@@ -20,6 +20,7 @@ type probe struct {
 
 	plain  bool                  // nobody has put anything around the operating system's connection
 	step   func(fd uintptr) bool // of a swap
+	looked bool                  // and found nothing
 	left   []byte                // to be sent
 	into   []byte                // for what comes
 	came   int
@@ -32,14 +33,19 @@ func (p *probe) open(c net.Conn) {
 	}
 	_, p.plain = c.(*net.TCPConn)
 	p.look = func(fd uintptr) bool {
-		var one [1]byte
-		// The descriptor does not block. A byte that is taken here is not
-		// missed: the connection is not used then.
-		_, err := sockio.Read(fd, one[:])
-		p.empty = errors.Is(err, syscall.EAGAIN)
+		p.empty = nothing(fd)
 		return true
 	}
 	p.step = p.swapping
+}
+
+// nothing reports whether the connection is open and nothing has come. The
+// descriptor does not block. A byte that is taken here is not missed: the
+// connection is not used then.
+func nothing(fd uintptr) bool {
+	var one [1]byte
+	_, err := sockio.Read(fd, one[:])
+	return errors.Is(err, syscall.EAGAIN)
 }
 
 // quiet reports whether the connection is open and nothing has come.
@@ -58,11 +64,14 @@ func (p *probe) swaps() bool { return p.raw != nil && p.plain }
 // first into the memory. Other than a write and a read it does not look for an
 // answer before there can be one. If there was no room for all of the message,
 // sent is less than it is long, and nothing was waited for. An end of the
-// connection is io.ErrUnexpectedEOF.
+// connection is io.ErrUnexpectedEOF. On a connection that is not quiet, which
+// errNotQuiet says, nothing is sent.
 //
-// No answer can be missed: the wait was prepared before the message went out.
+// Nothing can be missed. The wait is told of what comes after its preparation
+// alone, so the look, which is for what came before, follows that; and it goes
+// before the message, as what comes then can be an answer to it.
 func (p *probe) swap(message, into []byte) (sent, came int, err error) {
-	p.left, p.into, p.came, p.failed = message, into, 0, nil
+	p.looked, p.left, p.into, p.came, p.failed = false, message, into, 0, nil
 	err = p.raw.Read(p.step)
 	sent, came = len(message)-len(p.left), p.came
 	p.left, p.into = nil, nil
@@ -75,7 +84,11 @@ func (p *probe) swap(message, into []byte) (sent, came int, err error) {
 // swapping reports whether the swap is over; else it goes on when something has
 // come.
 func (p *probe) swapping(fd uintptr) bool {
-	if len(p.left) > 0 {
+	if !p.looked {
+		if p.looked = nothing(fd); !p.looked {
+			p.failed = errNotQuiet
+			return true
+		}
 		n, err := sockio.Write(fd, p.left)
 		p.left = p.left[n:]
 		if err != nil && !errors.Is(err, syscall.EAGAIN) {

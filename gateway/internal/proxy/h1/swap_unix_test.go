@@ -62,13 +62,40 @@ func TestSwap_says_how_it_ended(t *testing.T) {
 		t.Errorf("no answer: %d %v", sent, err)
 	}
 	_ = near.SetReadDeadline(time.Time{})
-	_ = far.CloseWrite()
+	go func() {
+		_, _ = io.ReadFull(far, make([]byte, 2))
+		_ = far.CloseWrite()
+	}()
 	if sent, came, err := p.swap([]byte("x"), make([]byte, 8)); sent != 1 || came != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("an end: %d %d %v", sent, came, err)
 	}
 	_ = near.Close()
 	if sent, _, err := p.swap([]byte("x"), make([]byte, 8)); sent != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %d %v", sent, err)
+	}
+}
+
+func TestSwap_sends_nothing_where_something_has_come(t *testing.T) {
+	for name, end := range map[string]func(far *net.TCPConn){
+		"a byte":      func(far *net.TCPConn) { _, _ = far.Write([]byte("y")) },
+		"half an end": func(far *net.TCPConn) { _ = far.CloseWrite() },
+		"an end":      func(far *net.TCPConn) { _ = far.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, p, far := ends(t)
+			end(far)
+			// What has come is known to the runtime, too, and is not told again.
+			raw, err := near.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := raw.Read(func(fd uintptr) bool { return !peekEmpty(fd) }); err != nil {
+				t.Fatal(err)
+			}
+			if sent, came, err := p.swap([]byte("x"), make([]byte, 8)); sent != 0 || came != 0 || !errors.Is(err, errNotQuiet) {
+				t.Errorf("%d %d %v", sent, came, err)
+			}
+		})
 	}
 }
 

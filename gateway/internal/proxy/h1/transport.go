@@ -84,8 +84,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := k.try(false)
-	if err != nil && k.unseen(err) {
-		res, err = k.try(true)
+	for err != nil && k.unseen(err) { // until there is no idle connection, or a fresh one has failed
+		res, err = k.try(!errors.Is(err, errNotQuiet))
 	}
 	if err != nil {
 		if gone := r.Context().Err(); gone != nil {
