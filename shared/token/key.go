@@ -37,11 +37,19 @@ type Key struct {
 	Algorithm string
 	Use       string // contract.KeyUseSignature or contract.KeyUseEvents
 	Public    crypto.PublicKey
+
+	p256 *p256Verifier // of a key of P-256 that was parsed; nil for others
 }
 
 // errForeignKey marks a JWK that is not for us: of a type, curve or use that
 // we do not know. RFC 7517 section 5 asks to ignore those.
 var errForeignKey = errors.New("key is of a kind that is not used here")
+
+// equal reports whether both are the same key, for the same.
+func (k Key) equal(other Key) bool {
+	same, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Algorithm == other.Algorithm && k.Use == other.Use && same.Equal(other.Public)
+}
 
 // privateMembers are members that only a private or shared key has.
 func privateMembers() []string { return []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} }
@@ -106,7 +114,9 @@ func (k *Key) bind(kty string, m members) error {
 		k.Public, err = ed25519Key(m)
 	case "EC":
 		k.Algorithm = AlgES256
-		k.Public, err = p256Key(m)
+		var public *ecdsa.PublicKey
+		public, err = p256Key(m)
+		k.Public, k.p256 = public, &p256Verifier{public: public}
 	case "RSA":
 		k.Algorithm = AlgRS256
 		k.Public, err = rsaKey(m)
@@ -138,7 +148,7 @@ func ed25519Key(m members) (crypto.PublicKey, error) {
 	return ed25519.PublicKey(x), nil
 }
 
-func p256Key(m members) (crypto.PublicKey, error) {
+func p256Key(m members) (*ecdsa.PublicKey, error) {
 	if m.optional("crv") != "P-256" {
 		return nil, errForeignKey
 	}

@@ -181,6 +181,7 @@ func (r *RemoteKeys) replace(set *Set) {
 	next := &snapshot{set: set, generation: 1, fetched: r.config.Now()}
 	if last := r.current.Load(); last != nil {
 		next.generation = last.generation
+		set.inherit(last.set)
 		if !last.set.equal(set) {
 			next.generation++
 		}

@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -93,9 +92,14 @@ func (s *Set) EventKey(kid string) (ed25519.PublicKey, bool) {
 func (s *Set) KeyIDs() []string { return slices.Sorted(maps.Keys(s.keys)) }
 
 // equal reports whether both sets hold the same keys.
-func (s *Set) equal(other *Set) bool {
-	return maps.EqualFunc(s.keys, other.keys, func(a, b Key) bool {
-		same, ok := a.Public.(interface{ Equal(crypto.PublicKey) bool })
-		return ok && a.Algorithm == b.Algorithm && a.Use == b.Use && same.Equal(b.Public)
-	})
+func (s *Set) equal(other *Set) bool { return maps.EqualFunc(s.keys, other.keys, Key.equal) }
+
+// inherit takes over what was prepared for keys that are in an earlier set, too.
+// It is for a set that nobody uses yet.
+func (s *Set) inherit(earlier *Set) {
+	for kid, key := range s.keys {
+		if before, known := earlier.keys[kid]; known && key.equal(before) {
+			s.keys[kid] = before
+		}
+	}
 }

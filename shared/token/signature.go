@@ -13,6 +13,8 @@ import (
 // (RFC 7518 section 3.4).
 const es256Size = 64
 
+var errSignature = errors.New("signature does not verify")
+
 // verify checks a signature over text. The method follows from the key, never
 // from the token.
 func (k Key) verify(text string, signature []byte) error {
@@ -25,13 +27,16 @@ func (k Key) verify(text string, signature []byte) error {
 		if len(signature) != es256Size || !lowS(signature) {
 			return errors.New("signature is not in the form r||s with a low s")
 		}
+		if k.p256 != nil {
+			return k.p256.check(text, signature)
+		}
 	case AlgRS256:
 		method = jwt.SigningMethodRS256
 	default:
 		return errors.New("key has an algorithm that is not used here")
 	}
 	if err := method.Verify(text, signature, k.Public); err != nil {
-		return errors.New("signature does not verify")
+		return errSignature
 	}
 	return nil
 }
