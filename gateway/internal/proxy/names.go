@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -20,16 +19,16 @@ const (
 	DefaultRefresh = 10 * time.Second
 	lookupTimeout  = 5 * time.Second
 	maxLookups     = 16 // at once, for one upstream
-	maxAddresses   = 64 // of a name that are used
-	// leastTry is how long the first of several addresses has at least.
-	leastTry = time.Second
+	maxAddresses   = 64 // of an answer that are used
 )
 
 // Names are the targets of one upstream that are given by name, and the
 // addresses they have now. They are looked up again and again. When the
 // addresses of a name have changed, connections that were made before carry no
 // further request; when they cannot be found out, the last ones that were
-// found stay. New connections go to the addresses in turn.
+// found stay. New connections go to the addresses in turn. A name server may
+// tell only some of many addresses, and others each time: that is no change,
+// see named.
 //
 // To all other parts a name is one target: its probes go to its addresses in
 // turn as well, and it is well or sick as a whole. Only a new connection tries
@@ -51,14 +50,6 @@ type NamesOptions struct {
 	Failed   func() // told of every look-up that fails; may be nil
 }
 
-// named is one name.
-type named struct {
-	addresses []netip.Addr             // as found last; nil if never
-	turn      int                      // of the next connection
-	refused   map[netip.Addr]time.Time // where no connection came about, until when they come last
-	failing   bool                     // the last look-up failed
-}
-
 // NewNames returns names that nobody has looked up yet. Without any, Run has
 // nothing to do.
 func NewNames(o NamesOptions) *Names {
@@ -77,7 +68,7 @@ func NewNames(o NamesOptions) *Names {
 	n := &Names{o: o, host: map[string]*named{}}
 	for _, host := range o.Hosts {
 		if _, err := netip.ParseAddr(host); err != nil {
-			n.host[host] = &named{refused: map[netip.Addr]time.Time{}}
+			n.host[host] = newNamed()
 		}
 	}
 	return n
@@ -126,14 +117,16 @@ func (n *Names) refresh(ctx context.Context) {
 		room <- struct{}{}
 		group.Go(func() {
 			defer func() { <-room }()
-			_, _ = n.lookup(ctx, host) // said there
+			if err := n.lookup(ctx, host); err != nil && !isOver(ctx) {
+				n.keep(host, err)
+			}
 		})
 	}
 	group.Wait()
 }
 
-// lookup asks for the addresses of a name and keeps them.
-func (n *Names) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+// lookup asks for the addresses of a name and takes them in.
+func (n *Names) lookup(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	found, err := n.o.Resolver.LookupNetIP(ctx, "ip", host)
@@ -141,10 +134,7 @@ func (n *Names) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 		err = errors.New("the name has no address")
 	}
 	if err != nil {
-		if !errors.Is(ctx.Err(), context.Canceled) { // else nobody wants to know any more
-			n.keep(host, err)
-		}
-		return nil, fmt.Errorf("look up %s: %w", host, err)
+		return fmt.Errorf("look up %s: %w", host, err)
 	}
 	all := make([]netip.Addr, 0, len(found))
 	for _, a := range found {
@@ -157,7 +147,7 @@ func (n *Names) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 		all = all[:maxAddresses]
 	}
 	n.replace(host, all)
-	return all, nil
+	return nil
 }
 
 // keep notes that a look-up has failed. What was found before stays.
@@ -177,20 +167,21 @@ func (n *Names) keep(host string, err error) {
 func (n *Names) replace(host string, all []netip.Addr) {
 	n.mu.Lock()
 	name := n.host[host]
-	old := name.addresses
-	again := name.failing
+	old, again := name.addresses, name.failing
 	name.failing = false
-	name.addresses = all
+	began, changed := name.take(all)
 	var tell []func()
-	if old != nil && !sameAddresses(old, all) {
+	if changed {
 		tell = slices.Clone(n.changed)
-		maps.DeleteFunc(name.refused, func(a netip.Addr, _ time.Time) bool { return !slices.Contains(all, a) })
 	}
 	n.mu.Unlock()
 	if again {
 		n.o.Log.Info("the name of a target can be looked up again", "host", host)
 	}
-	if tell != nil {
+	switch {
+	case began:
+		n.o.Log.Info("the name of a target is answered with some of its addresses, others each time; one counts as gone when it has not come for a while", "host", host, "now", all, "before", old)
+	case changed:
 		n.o.Log.Info("the name of a target has other addresses", "host", host, "now", all, "before", old)
 	}
 	for _, f := range tell {
@@ -198,95 +189,18 @@ func (n *Names) replace(host string, all []netip.Addr) {
 	}
 }
 
-// sameAddresses compares in any order: many servers answer in turns.
-func sameAddresses(a, b []netip.Addr) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.SortFunc(a, netip.Addr.Compare)
-	slices.SortFunc(b, netip.Addr.Compare)
-	return slices.Equal(a, b)
-}
-
-// order gives the addresses of a name in the order in which a new connection
-// tries them, or nothing if they are not known yet. Each one begins in its
-// turn, among those of the family that the system prefers.
+// order gives the addresses of a name for a new connection, see named.
 func (n *Names) order(host string, now time.Time) []netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	name := n.host[host]
-	if len(name.addresses) == 0 {
-		return nil
-	}
-	var first, other, last []netip.Addr
-	for _, a := range name.addresses {
-		switch until, refused := name.refused[a]; {
-		case refused && now.Before(until):
-			last = append(last, a)
-		case a.Is4() == name.addresses[0].Is4():
-			first = append(first, a)
-		default:
-			other = append(other, a)
-		}
-	}
-	name.turn++
-	if len(first) > 0 {
-		at := name.turn % len(first)
-		first = append(first[at:len(first):len(first)], first[:at]...)
-	}
-	return slices.Concat(first, other, last)
+	return n.host[host].order(now)
 }
 
 // refuse notes that an address could not be reached.
 func (n *Names) refuse(host string, a netip.Addr, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if name := n.host[host]; slices.Contains(name.addresses, a) { // so there are no more than addresses
+	if name := n.host[host]; slices.Contains(name.addresses, a) { // so there are no more than are remembered
 		name.refused[a] = now.Add(n.o.Refresh)
 	}
-}
-
-// dial connects to host:port within the time of d. It is d's own DialContext
-// for addresses, and for names that are none of ours.
-func (n *Names) dial(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || n == nil || n.host[host] == nil {
-		return d.DialContext(ctx, network, address) //nolint:wrapcheck // it says what was attempted
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
-	defer cancel()
-	addresses := n.order(host, time.Now())
-	if addresses == nil {
-		if _, err := n.lookup(ctx, host); err != nil {
-			return nil, err
-		}
-		addresses = n.order(host, time.Now())
-	}
-	var first error
-	for i, a := range addresses {
-		conn, err := dialShare(ctx, d, network, net.JoinHostPort(a.String(), port), len(addresses)-i)
-		if err == nil {
-			return conn, nil
-		}
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, err
-		}
-		n.refuse(host, a, time.Now())
-		if first == nil {
-			first = err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, fmt.Errorf("connect to %s: %w", host, first)
-}
-
-// dialShare tries one of several addresses within its share of the time.
-func dialShare(ctx context.Context, d *net.Dialer, network, address string, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok && left > 1 {
-		rest := time.Until(deadline)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(rest/time.Duration(left), min(rest, leastTry)))
-		defer cancel()
-	}
-	return d.DialContext(ctx, network, address) //nolint:wrapcheck // it says what was attempted
 }
