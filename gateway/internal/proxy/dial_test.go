@@ -27,7 +27,7 @@ func silent(timeout time.Duration, hosts ...string) *net.Dialer {
 // addresses are put aside for it.
 func TestNames_blame(t *testing.T) {
 	const a, b = "127.0.0.2", "127.0.0.3" // nobody listens there
-	none := func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
+	none := context.WithCancel
 	within := func(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
 		return func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
 	}

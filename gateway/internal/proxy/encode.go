@@ -15,6 +15,32 @@ type sink interface {
 	Wait() error
 }
 
+// negotiate looks at what the client has asked for, where its route wants
+// answers encoded. A part is asked for of the upstream only if the client
+// cannot join it to bytes of an encoded answer: else the condition under which
+// it wants a part does not hold, and it gets the whole (RFC 9110 section
+// 13.1.5).
+func (x *exchange) negotiate(method string, out http.Header) {
+	if len(x.call.Compress) == 0 {
+		return
+	}
+	x.fetch = method == http.MethodGet || method == http.MethodHead
+	if len(out["Range"]) > 0 && coding.Joins(out, x.taken() != "") {
+		delete(out, "Range")
+		delete(out, "If-Range")
+	}
+	x.part = len(out["Range"]) > 0
+}
+
+// taken is the coding that the client likes best of those of the route; "" for
+// none.
+func (x *exchange) taken() string {
+	if x.http10 {
+		return ""
+	}
+	return coding.Choose(x.asked["Accept-Encoding"], x.call.Compress)
+}
+
 // choose decides whether the answer is encoded, where its route wants that, and
 // makes its header say so.
 func (x *exchange) choose(res *http.Response) error {
@@ -23,15 +49,15 @@ func (x *exchange) choose(res *http.Response) error {
 	}
 	if res.StatusCode == http.StatusNotModified {
 		coding.Vary(res.Header)
-		coding.NotModified(x.asked, res.Header)
+		coding.NotModified(x.asked, res.Header, x.taken() != "")
 		return nil
 	}
-	if !coding.Fits(x.asked, res) {
+	if x.part || !coding.Fits(x.asked, res) {
 		return nil
 	}
 	coding.Vary(res.Header)
-	name := coding.Choose(x.asked["Accept-Encoding"], x.call.Compress)
-	if name == "" || x.http10 {
+	name := x.taken()
+	if name == "" {
 		return nil
 	}
 	if res.Body != http.NoBody {
@@ -42,6 +68,9 @@ func (x *exchange) choose(res *http.Response) error {
 		x.encoder = encoder
 	}
 	coding.Announce(res.Header, name) // of an answer to HEAD, too
+	if x.fetch {                      // else the tag is that of what the request has made (RFC 9110 section 9.3.4)
+		coding.Weaken(res.Header)
+	}
 	return nil
 }
 

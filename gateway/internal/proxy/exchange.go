@@ -52,6 +52,8 @@ type exchange struct {
 	started time.Time
 	http1   bool // the client's request
 	http10  bool
+	fetch   bool // GET or HEAD, where its answer may be encoded
+	part    bool // of the answer was asked for, likewise
 
 	err       error            // what became of it, if no answer was begun
 	committed bool             // an answer was begun

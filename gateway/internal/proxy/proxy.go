@@ -127,6 +127,7 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	if call.RequestHeaders != nil {
 		call.RequestHeaders.Apply(h.Header)
 	}
+	x.negotiate(r.Method, h.Header)
 	guardReplay(h.Header)
 	h.setIdentity(call)
 	h.setPath(call, p.via[protocol(r)])

@@ -10,8 +10,9 @@ import (
 // into a packet or two anyway.
 const leastSize = 1 << 10
 
-// Fits reports whether an answer to a request with the given header may be
-// encoded. It may not if it is a part of something, is encoded already, says
+// Fits reports whether an answer to a request with the given header, in which
+// no part was asked for, may be encoded. It may not if it is a part all the
+// same, is encoded already, says
 // something about its very bytes, or somebody wants nothing changed on the way
 // (no-transform, RFC 9111 sections 5.2.1.6 and 5.2.2.6); nor if it is small, or
 // of a kind that does not get smaller, or a stream of events or calls.
@@ -19,7 +20,7 @@ func Fits(asked http.Header, res *http.Response) bool {
 	switch {
 	case res.StatusCode < 200, res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusPartialContent, res.StatusCode == http.StatusNotModified:
 		return false
-	case len(asked["Range"]) > 0, has(asked["Cache-Control"], "no-transform"), has(res.Header["Cache-Control"], "no-transform"):
+	case has(asked["Cache-Control"], "no-transform"), has(res.Header["Cache-Control"], "no-transform"):
 		return false
 	}
 	for _, name := range [...]string{"Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Signature-Input"} {
@@ -80,31 +81,10 @@ func Vary(h http.Header) {
 	h["Vary"] = append(h["Vary"][:len(h["Vary"]):len(h["Vary"])], "Accept-Encoding")
 }
 
-// Announce makes the header of an answer that of the encoded one. Its validator
-// becomes a weak one, as the bytes are others (RFC 9110 section 8.8.1), and
-// parts of it cannot be had.
+// Announce makes the header of an answer that of the encoded one, of which no
+// parts can be had.
 func Announce(h http.Header, name string) {
 	h["Content-Encoding"] = []string{name}
 	delete(h, "Content-Length")
 	delete(h, "Accept-Ranges")
-	if tags := h["Etag"]; len(tags) == 1 && strings.HasPrefix(tags[0], `"`) {
-		h["Etag"] = []string{"W/" + tags[0]}
-	}
-}
-
-// NotModified gives a 304 the validator under which the client has the answer:
-// the weak one, if it got that with an encoded answer (RFC 9110 section
-// 15.4.5).
-func NotModified(asked, h http.Header) {
-	tags := h["Etag"]
-	if len(tags) != 1 || !strings.HasPrefix(tags[0], `"`) {
-		return
-	}
-	weak := "W/" + tags[0]
-	for _, line := range asked["If-None-Match"] {
-		if strings.Contains(line, weak) {
-			h["Etag"] = []string{weak}
-			return
-		}
-	}
 }
