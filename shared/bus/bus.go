@@ -3,6 +3,7 @@ package bus
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,11 +59,12 @@ type Bus struct {
 	subjects  contract.Subjects
 	connected atomic.Bool // as the library last told, readable without its lock
 
-	replicas    int
-	lastRefusal string // only the library's callback goroutine uses it
+	replicas int
+	made     atomic.Pointer[nats.Conn] // conn, for callbacks that come before Connect has it
 
 	mu      sync.Mutex
 	closed  bool
+	refusal string // why the last attempt to connect failed
 	subs    map[*subscription]struct{}
 	hooks   map[int]func() // called after every (re)connect
 	hookID  int
@@ -101,6 +103,7 @@ func Connect(cfg Config, log *slog.Logger) (*Bus, error) {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	b.conn = conn
+	b.made.Store(conn)
 	// What a stream never acknowledges is not kept for ever.
 	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(callTimeout), jetstream.WithPublishAsyncTimeout(callTimeout)); err != nil {
 		conn.Close()
@@ -121,7 +124,15 @@ func (b *Bus) options(cfg Config) []nats.Option {
 		// No buffer for a server that is away: what was refused with an error
 		// must not be delivered later.
 		nats.ReconnectBufSize(-1),
+		// A name is looked up within the bound of the dial. The library's own
+		// look-up has none, and would keep the lock while no name server answers.
+		nats.SkipHostLookup(),
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			// The library tells nobody of a handshake that failed: not of a
+			// certificate that has expired, not of a password that is wrong.
+			if conn := b.made.Load(); conn != nil {
+				b.refused(conn.LastError())
+			}
 			limit := min(minReconnect<<min(attempts, 10), maxReconnect)
 			return minReconnect + rand.N(limit)
 		}),
@@ -168,21 +179,29 @@ func inboxPrefix(name string) string {
 	}, cmp.Or(kind, "client"))
 }
 
-// refused notes why an attempt to connect failed, once for each reason. It and
-// onConnect run on the library's callback goroutine, one after another.
+// refused notes why an attempt to connect failed, once for each reason.
 func (b *Bus) refused(err error) {
-	if err == nil || err.Error() == b.lastRefusal || b.isClosed() {
+	if err == nil {
 		return
 	}
-	b.lastRefusal = err.Error()
-	b.log.Warn("broker cannot be reached", "error", err)
+	why := err.Error()
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		why = fmt.Sprintf("certificate invalid for reason %d", invalid.Reason) // its text tells the time
+	}
+	b.mu.Lock()
+	tell := !b.closed && why != b.refusal
+	b.refusal = why
+	b.mu.Unlock()
+	if tell {
+		b.log.Warn("broker cannot be reached", "error", err)
+	}
 }
 
 func (b *Bus) onConnect() {
 	b.connected.Store(true)
-	b.lastRefusal = ""
 	b.log.Info("broker connected")
 	b.mu.Lock()
+	b.refusal = ""
 	hooks := slices.Collect(maps.Values(b.hooks))
 	b.mu.Unlock()
 	for _, hook := range hooks {

@@ -2,8 +2,10 @@ package bus_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +20,14 @@ import (
 	"gatehouse.internal/shared/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	forget, err := trust()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { forget(); os.Exit(code) }))
+}
 
 // connect gives a bus that is ready, and closed after the test.
 func connect(t testing.TB, url, prefix string) *bus.Bus {
