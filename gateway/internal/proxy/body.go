@@ -145,21 +145,29 @@ func clientFault(err error) error {
 	return fault.Wrap(fault.Malformed, "The body of the request is malformed or incomplete.", err)
 }
 
-// Close is the transport's. It does nothing to a body that nobody has read from:
-// a transport closes it when it cannot connect, but another target may get it
-// then. Else net/http's HTTP/2 waits until the read that is under way is over,
-// which Close must end: the client may have nothing more to say. The exchange
-// ends every body with end.
+// Close is the transport's. net/http's HTTP/2 waits until the read that is
+// under way is over, which Close must end, and begins none after: the client
+// may have nothing more to say. The exchange ends every body with end.
 func (b *clientBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ends && b.touched && !b.whole {
+	if b.ends && !b.whole {
 		b.closed = true
 		if b.reading {
 			_ = b.client.SetReadDeadline(time.Unix(1, 0))
 		}
 	}
 	return nil
+}
+
+// again opens a body once more that a transport has closed without having read
+// from it, as one that cannot connect does: another target may get it.
+func (b *clientBody) again() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.touched {
+		b.closed = false
+	}
 }
 
 // end refuses further reads. With wait it ends one that is under way and waits

@@ -191,6 +191,26 @@ func TestClientBody(t *testing.T) {
 			t.Errorf("read %q %v", got, err)
 		}
 	})
+	t.Run("one that an upstream has enough of before it was read is not waited for", func(t *testing.T) {
+		b := newBody(strings.NewReader("hello"), 5)
+		b.ends = true
+		_ = b.Close()
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, errBodyOver) {
+			t.Errorf("read: %v", err)
+		}
+		b.again() // another target gets it
+		if got, err := io.ReadAll(b); err != nil || string(got) != "hello" {
+			t.Errorf("read %q %v", got, err)
+		}
+		b = newBody(strings.NewReader("hello"), 5)
+		b.ends = true
+		_, _ = b.Read(make([]byte, 1))
+		_ = b.Close()
+		b.again() // nobody gets what somebody has read from
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, errBodyOver) {
+			t.Errorf("read after some was: %v", err)
+		}
+	})
 	t.Run("a client may pause, but not trickle", func(t *testing.T) {
 		b := newBody(nil, 0)
 		now := b.started

@@ -153,6 +153,7 @@ func (p *Proxy) send(x *exchange, out *http.Request, started time.Time) (*http.R
 	x.url.Scheme, x.url.Host = x.target.URL.Scheme, x.target.URL.Host
 	if x.url.Scheme != "http" || p.http2 {
 		x.header.shared = true // net/http's transport may still read it after it has returned
+		x.body.again()
 	}
 	res, err := p.transport.RoundTrip(out)
 	if err == nil {

@@ -107,11 +107,13 @@ func (k *call) unread() {
 // try sends the message on one connection and waits for the answer. After an
 // error everything is given back, but for a message that may be tried again.
 func (k *call) try(fresh bool) (*http.Response, error) {
+	k.c, k.nothing = nil, false // of the try before
 	ctx := k.req.Context()
 	c, err := k.pool.get(ctx, fresh, !k.rest)
 	if err != nil {
 		k.unread()
 		giveBack(k.message)
+		k.message = nil
 		return nil, err
 	}
 	k.c, k.heads = c, 0
@@ -126,6 +128,7 @@ func (k *call) try(fresh bool) (*http.Response, error) {
 	}
 	if !k.unseen(err) {
 		giveBack(k.memory())
+		k.message = nil
 	}
 	return nil, err
 }
