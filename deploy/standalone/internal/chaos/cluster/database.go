@@ -2,16 +2,19 @@ package cluster
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
+
+	_ "github.com/lib/pq" // by the name of postgres
 
 	"gatehouse.internal/shared/sqldb"
 )
 
 // databases are the two of a cluster, on a PostgreSQL that was there before.
 type databases struct {
-	server *sqldb.DB
+	server *sql.DB // without the services' bound on a statement: making a database writes a whole one to disk
 	url    *url.URL
 	prefix string // of their names
 	auth   *sqldb.DB
@@ -24,8 +27,8 @@ func openDatabases(ctx context.Context, serverURL, prefix string) (*databases, e
 		return nil, errors.New("the URL of PostgreSQL is not a URL")
 	}
 	d := &databases{url: at, prefix: prefix}
-	if d.server, err = sqldb.Open(ctx, serverURL); err != nil {
-		return nil, err
+	if d.server, err = sql.Open("postgres", serverURL); err != nil {
+		return nil, errors.New("the URL of PostgreSQL is not one of the driver's")
 	}
 	for _, name := range []string{d.name("auth"), d.name("users")} {
 		if err := d.do(ctx, "CREATE DATABASE "+name); err != nil {
