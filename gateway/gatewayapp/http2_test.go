@@ -263,7 +263,7 @@ func TestHTTP2_Frames(t *testing.T) {
 		want string // several, separated by "|"
 	}{
 		{"3.4 frames may come at once", func(c *h2) { c.ask(1, true) }, "200"},
-		{"4.2 a frame over the maximum size", frame(http2.FrameData, 0, 1, strings.Repeat("x", 1<<20+1)), frameSizeError + "|closed"},
+		{"4.2 a frame over the maximum size", frame(http2.FrameData, 0, 1, strings.Repeat("x", 16<<10+1)), frameSizeError + "|closed"},
 		{"4.3 a header block that cannot be decoded", frame(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, 1, "\xff\xff\xff\xff\xff\xff"), "connection COMPRESSION_ERROR"},
 		{"4.3 another frame within a header block", func(c *h2) {
 			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(c.request()...), EndStream: true}))

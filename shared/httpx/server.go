@@ -122,7 +122,9 @@ func (s *Server) configure(h http.Handler) {
 		return context.WithValue(context.Background(), serverKey{}, s)
 	}
 	s.http.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams: s.limits.Streams, SendPingTimeout: s.limits.Idle, PingTimeout: s.limits.Head,
+		// A connection keeps the memory of the largest frame that has come on it.
+		// net/http's own bound is 1 MiB, this is the least one that there can be.
+		MaxReadFrameSize: 16 << 10, MaxConcurrentStreams: s.limits.Streams, SendPingTimeout: s.limits.Idle, PingTimeout: s.limits.Head,
 	}
 	s.http.Protocols = new(http.Protocols)
 	s.http.Protocols.SetHTTP1(true)
