@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ const (
 type uses struct {
 	tell   func(ctx context.Context, payload []byte) error
 	log    *slog.Logger
+	seed   maphash.Seed
 	shards [useShards]useShard
 }
 
@@ -35,7 +37,7 @@ type useShard struct {
 
 // newUses returns an empty memory. tell hands a contract.SessionUses over.
 func newUses(tell func(ctx context.Context, payload []byte) error, log *slog.Logger) *uses {
-	u := &uses{tell: tell, log: log}
+	u := &uses{tell: tell, log: log, seed: maphash.MakeSeed()}
 	for i := range u.shards {
 		u.shards[i].ids = make(map[string]struct{})
 	}
@@ -47,7 +49,7 @@ func (u *uses) note(sessionID string) {
 	if sessionID == "" {
 		return
 	}
-	s := &u.shards[sessionID[len(sessionID)-1]%useShards] // ids end in random digits
+	s := &u.shards[maphash.String(u.seed, sessionID)%useShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.ids[sessionID]; !known && len(s.ids) < usesPerShard {

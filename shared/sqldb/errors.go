@@ -81,7 +81,7 @@ func retryable(err error) bool {
 	case pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected:
 		return true
 	}
-	return false
+	return errors.Is(err, errStale)
 }
 
 // Unavailable turns the failures which mean that the database is away, full or

@@ -70,13 +70,18 @@ func (s *statements) again(query string) bool {
 	return false
 }
 
+// errStale says that the server refused a statement that was prepared before,
+// and has done nothing of it. Outside of a transaction database/sql runs it
+// again, and InTx a whole transaction.
+var errStale = errors.New("a prepared statement no longer fits the tables")
+
 // judge gives up the connection if the server says that a statement which was
 // prepared on it no longer fits the tables, as after a migration.
 func (c *watchedConn) judge(err error) error {
 	switch postgresCode(err) {
 	case pqerror.FeatureNotSupported, pqerror.InvalidSQLStatementName:
 		c.spent.Store(true)
-		return errors.Join(driver.ErrBadConn, err)
+		return errors.Join(driver.ErrBadConn, errStale, err)
 	}
 	return err
 }

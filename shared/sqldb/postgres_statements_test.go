@@ -1,8 +1,11 @@
 package sqldb_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 
 	"gatehouse.internal/shared/embedded/testenv"
 	"gatehouse.internal/shared/sqldb"
@@ -90,6 +93,39 @@ func TestPostgres_a_statement_survives_a_change_of_the_table(t *testing.T) {
 	change(`ALTER TABLE things ALTER COLUMN name TYPE TEXT USING 'seven'`)
 	for range 3 {
 		get("seven")
+	}
+}
+
+func TestInTx_survives_a_change_of_the_table(t *testing.T) {
+	db := onOneConnection(t)
+	change := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`CREATE TABLE things (id BIGINT, name BIGINT, reads BIGINT)`)
+	change(`INSERT INTO things VALUES (1, 7, 0)`)
+	read := func() (name string, err error) {
+		return name, sqldb.InTx(t.Context(), db, func(ctx context.Context, tx *sqlx.Tx) error {
+			if _, err := tx.ExecContext(ctx, `UPDATE things SET reads = reads + 1 WHERE id = $1`, 1); err != nil {
+				return err
+			}
+			return tx.GetContext(ctx, &name, `SELECT name FROM things WHERE id = $1`, 1)
+		})
+	}
+	for range 3 {
+		if name, err := read(); name != "7" || err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	change(`ALTER TABLE things ALTER COLUMN name TYPE TEXT USING 'seven'`)
+	if name, err := read(); name != "seven" || err != nil {
+		t.Error(name, err)
+	}
+	var reads int
+	if err := db.GetContext(t.Context(), &reads, `SELECT reads FROM things`); reads != 4 || err != nil {
+		t.Errorf("%d reads are written down, want 4: %v", reads, err)
 	}
 }
 

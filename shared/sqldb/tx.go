@@ -17,8 +17,8 @@ const maxTries = 5
 type txKey struct{ db *DB }
 
 // InTx runs fn in a transaction and commits it if fn returns nil. After a
-// serialization failure, a deadlock or a busy database it runs fn again, up to
-// five times in all, so fn must not change anything but the database. The
+// serialization failure, a deadlock, a busy database or a change of the tables
+// it runs fn again, up to five times in all, so fn must not change anything but the database. The
 // isolation is READ COMMITTED on PostgreSQL and serial on SQLite.
 //
 // A connection that breaks during the commit leaves the outcome unknown: that

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +213,21 @@ func TestServe_a_panic_ends_the_connection(t *testing.T) {
 	}
 }
 
+// A handler that ends its goroutine, as t.FailNow does, leaves nothing open.
+func TestServe_a_handler_that_ends_its_goroutine_ends_the_connection(t *testing.T) {
+	ended := make(chan struct{})
+	w := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		context.AfterFunc(r.Context(), func() { close(ended) })
+		runtime.Goexit()
+	})
+	c := dial(t, w.address)
+	c.say(hi)
+	if !c.ended() {
+		t.Error("the connection goes on")
+	}
+	<-ended
+}
+
 func TestServe_an_answer_is_over_when_its_handler_is(t *testing.T) {
 	kept := make(chan http.ResponseWriter, 2)
 	w := serve(t, func(w http.ResponseWriter, r *http.Request) { kept <- w; hello(w, r) })
@@ -270,11 +286,13 @@ func TestServe_a_client_that_reads_nothing_ends_its_request_when_it_is_cut(t *te
 func TestServe_a_handler_may_take_the_connection_over(t *testing.T) {
 	taken := make(chan string, 1)
 	w := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // for the answer, which there is none of
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute)) // which stays
 		if _, err := w.Write([]byte("x")); !errors.Is(err, http.ErrHijacked) {
 			t.Errorf("write: %v", err)
 		}

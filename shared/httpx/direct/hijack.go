@@ -22,6 +22,12 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := c.unwatch(); err != nil {
 		return nil, nil, err
 	}
+	if a.deadlines { // which were for the answer
+		a.deadlines = false
+		if err := c.SetDeadline(time.Time{}); err != nil {
+			return nil, nil, err
+		}
+	}
 	a.hijacked, a.err = true, http.ErrHijacked
 	pending := bytes.Clone(c.in[c.r:c.w])
 	in := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(pending), c.Conn), max(4<<10, len(pending)))

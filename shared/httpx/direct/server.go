@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -52,15 +53,25 @@ func (s *Server) Serve(from Conn) (pending []byte, handOver bool) {
 		return nil, false
 	}
 	defer s.remove(c)
-	handOver = c.serve()
-	if handOver {
-		pending = bytes.Clone(c.in[c.r:c.w])
+	defer func() {
+		if cause := recover(); cause != nil { // one connection is lost, and no other
+			handOver = false
+			logPanic(s.Log, cause)
+		}
+		if !handOver && !c.given { // also when the handler has ended its goroutine
+			c.cut()
+		}
+	}()
+	if c.serve() {
+		pending, handOver = bytes.Clone(c.in[c.r:c.w]), true
 	}
 	c.giveBack()
-	if !handOver && !c.given {
-		_ = from.Close() // as above
-	}
 	return pending, handOver
+}
+
+// logPanic writes down a panic, and where it was.
+func logPanic(log *slog.Logger, cause any) {
+	log.Error("panic serving a request", slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 }
 
 func (s *Server) add(c *conn) bool {

@@ -2,10 +2,8 @@ package direct
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -64,7 +62,7 @@ func (c *conn) call(t *turn, r *http.Request) (whole bool) {
 		}
 		whole = false
 		if cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
-			c.server.Log.Error("panic serving a request", slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+			logPanic(c.server.Log, cause)
 		}
 	}()
 	c.server.Handler.ServeHTTP(&t.answer, r)
