@@ -26,24 +26,26 @@
 //   - F5, the power of a machine fails: a killed process loses nothing that the
 //     kernel has. Old copies of the brokers' disks stand for it.
 //   - F10, packets get lost: under TCP that is a delay, and a delay it is here.
-//   - F14, one message id with two bodies: ids derive from the content, which a
-//     test of package bus shows; nobody here can make two bodies for one id.
 //   - F15, events overtake each other: one connection keeps their order. The model
 //     of the protocol in the sequencer's tests reorders them.
 //   - F20 and F21, Redis fails over or a replica answers: there is one Redis. What
-//     a failover loses is shown by emptying it and by starting it anew.
+//     a failover loses is shown by emptying it and by starting it anew, and what an
+//     earlier state of it counts for by a test of package revocation.
 //   - F31, versions side by side: there is one version. Services start again one
 //     after another.
-//   - F32, a million entries in bounded memory: a benchmark of package revocation
-//     counts the bytes; F12 sends a hundred thousand through the whole system.
+//   - F32, a million entries: a test of package revocation holds them to their
+//     bytes; F12 sends a hundred thousand through the whole system.
 //   - F33, wrong clocks of Redis, NATS and PostgreSQL: libfaketime would do for
 //     Redis and is not installed; views do not go by those clocks. Clocks of the
 //     services themselves are set wrong, by a changed standard library.
 //   - F37, a download of a gigabyte: the clients hold WebSockets and event
 //     streams open; tests of the gateway's proxy hold other long answers to I13.
-//   - F42, full disks: would take a file system of its own, and the right to
-//     mount it.
-//   - F43, no file descriptors, connection tracking, names that do not resolve:
-//     would break the machine for others. Connections are reset instead.
-//   - F44, expired certificates: connections on loopback have none.
+//   - F42, a file system that is full: would take one of its own, and the right to
+//     mount it. PostgreSQL and Redis refuse to write with the errors they have then;
+//     a broker that may store no more is a test of the sequencer.
+//   - F43, connection tracking that drops packets: would break the machine for
+//     others. Connections are reset and descriptors run out here; names that do not
+//     resolve are a test of package bus.
+//   - F44, certificates that expire: connections on loopback have none. A broker's
+//     is a test of package bus; the rest is as F1 has it.
 package chaos

@@ -121,7 +121,7 @@ const enough = 4 * time.Second
 // scenarios are all named faults, in the order of their numbers.
 func scenarios() []scenario {
 	var out []scenario
-	for _, list := range [][]scenario{gatewayFaults(), authFaults(), brokerFaults(), messageFaults(), redisFaults(), databaseFaults(), systemFaults()} {
+	for _, list := range [][]scenario{gatewayFaults(), authFaults(), brokerFaults(), messageFaults(), redisFaults(), databaseFaults(), fullFaults(), systemFaults()} {
 		out = append(out, list...)
 	}
 	return out
