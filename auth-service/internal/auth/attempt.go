@@ -69,16 +69,14 @@ func (s *Service) attempt(ctx context.Context, c Caller, event string, bounds []
 	if v.Allowed {
 		return attempt{svc: s, bounds: bounds}, nil
 	}
-	f := fault.New(fault.RateLimited, "There were too many attempts; try again later.")
-	f.RetryAfter = v.RetryAfter
 	if !v.Fresh {
-		return attempt{}, f
+		return attempt{}, tooMany(v)
 	}
-	e := AuditEvent{Event: event, Reason: "throttled_" + v.Bound.Name}
+	e := AuditEvent{Event: event, Reason: throttled(v)}
 	if c.Claims != nil {
 		e.TargetID = c.Claims.Subject
 	}
-	return attempt{}, s.note(ctx, c, e, f)
+	return attempt{}, s.note(ctx, c, e, tooMany(v))
 }
 
 // settle gives the try back unless it came out that the password was wrong. A

@@ -21,7 +21,7 @@ import (
 type fakeThrottle struct {
 	mu    sync.Mutex
 	taken map[string]int
-	told  bool
+	told  map[string]bool
 }
 
 func (f *fakeThrottle) Take(_ context.Context, bounds []auth.Bound) auth.Verdict {
@@ -29,8 +29,8 @@ func (f *fakeThrottle) Take(_ context.Context, bounds []auth.Bound) auth.Verdict
 	defer f.mu.Unlock()
 	for _, b := range bounds {
 		if f.taken[b.Key] >= b.Tries {
-			fresh := !f.told
-			f.told = true
+			fresh := !f.told[b.Key]
+			f.told[b.Key] = true
 			return auth.Verdict{Bound: b, RetryAfter: 90 * time.Second, Fresh: fresh}
 		}
 	}
@@ -74,7 +74,7 @@ func (f *fakeThrottle) counted() map[string]int {
 	out := map[string]int{}
 	for key, n := range f.taken {
 		kind, _, _ := strings.Cut(key, ":")
-		if n > 0 && kind != auth.BoundSender {
+		if n > 0 && kind != auth.BoundSender && kind != auth.BoundTrail && kind != auth.BoundChanges {
 			out[kind] += n
 		}
 	}

@@ -24,8 +24,8 @@ type Client struct {
 	OwnOnly bool
 }
 
-// AuthenticateClient returns the client with this id and secret, or
-// fault.InvalidCredentials.
+// AuthenticateClient returns the client with this id and secret. Faults:
+// InvalidCredentials, RateLimited after many wrong ones from one network address.
 func (s *Service) AuthenticateClient(ctx context.Context, c Caller, id, secret string) (Client, error) {
 	sum := sha256.Sum256([]byte(secret))
 	var found Client
@@ -43,8 +43,7 @@ func (s *Service) AuthenticateClient(ctx context.Context, c Caller, id, secret s
 		if !fault.Is(err, fault.InvalidCredentials) {
 			return Client{}, err
 		}
-		return Client{}, s.note(ctx, c, AuditEvent{Event: EventClientRefused, Reason: "bad_credentials"},
-			badClient())
+		return Client{}, s.refuseClient(ctx, c)
 	}
 	return found, nil
 }
@@ -68,6 +67,9 @@ func (s *Service) introspect(ctx context.Context, token string) (Introspection, 
 		return Introspection{}, err
 	}
 	if ofMachine(claims) {
+		if len(s.unsuitable(claims.Roles)) > 0 {
+			return Introspection{}, nil // another token would not name them
+		}
 		err = judgeMachine(ctx, s.store, claims)
 	} else {
 		_, _, err = judge(ctx, s.store, claims, s.now())

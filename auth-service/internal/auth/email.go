@@ -51,7 +51,7 @@ func (w *work) moveAddress(ctx context.Context, u User, address string) error {
 			return fmt.Errorf("drop mail tokens: %w", err)
 		}
 	}
-	old := u.Email
+	before := u
 	u.Email = address
 	if err := w.proven(ctx, &u); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (w *work) moveAddress(ctx context.Context, u User, address string) error {
 		}
 		return err
 	}
-	err := w.notice(ctx, u, Mail{Template: MailEmailChanged, To: old, Data: map[string]string{DataNewEmail: address}})
+	err := w.notice(ctx, before, Mail{Template: MailEmailChanged, Data: map[string]string{DataNewEmail: address}})
 	if err != nil {
 		return err
 	}

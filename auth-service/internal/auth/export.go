@@ -17,10 +17,13 @@ type ExportedAccount struct {
 // the account, its sessions that are remembered, and the audit events that tell
 // of it, newest first. Of what others did to the account, who and from where is
 // left out: that is theirs. An error of emit ends it. The export is audited
-// before it begins.
+// before it begins. Fault: RateLimited.
 func (s *Service) ExportAccount(ctx context.Context, c Caller, emit func(ExportedAccount) error) error {
 	u, _, err := s.self(ctx, c)
 	if err != nil {
+		return err
+	}
+	if err := s.attemptChange(ctx, c, EventAccountExported); err != nil {
 		return err
 	}
 	if err := s.note(ctx, c, AuditEvent{Event: EventAccountExported, TargetID: u.ID}, nil); err != nil {

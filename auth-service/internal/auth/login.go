@@ -113,7 +113,7 @@ func (s *Service) signIn(ctx context.Context, c Caller, p proof) (out issued, ag
 		}
 		if u.Status != contract.StatusActive {
 			w.verdict = fault.New(fault.AccountLocked, "The account is locked.")
-			return w.record(ctx, AuditEvent{Event: EventLogin, TargetID: u.ID, Outcome: OutcomeFailure, Reason: "locked"})
+			return w.recordRefusal(ctx, u.ID, AuditEvent{Event: EventLogin, Reason: "locked"})
 		}
 		if p.rehash != "" {
 			u.PasswordHash = p.rehash

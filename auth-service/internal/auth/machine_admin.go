@@ -99,27 +99,6 @@ func cleanAccountName(name string) (string, error) {
 	return name, nil
 }
 
-// machineRoles gives the roles sorted, each once. No program is an
-// administrator: whoever holds its secret would be one, without a second factor
-// and without a session that could be seen. Nor has it any other role that
-// takes a second factor.
-func (s *Service) machineRoles(roles []string) ([]string, error) {
-	out, err := s.cleanRoles(roles)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(out, contract.RoleAdmin) {
-		return nil, fault.Invalid(fault.Field{Field: "roles", Message: "a service account cannot be an administrator"})
-	}
-	if taboo := s.withheld(out); len(taboo) > 0 {
-		return nil, fault.Invalid(fault.Field{Field: "roles", Message: "a service account cannot have " + strings.Join(taboo, ", ") + ", which takes a second factor"})
-	}
-	if !slices.Contains(roles, contract.RoleUser) { // people have it without being asked; programs do not
-		out = slices.DeleteFunc(out, func(r string) bool { return r == contract.RoleUser })
-	}
-	return out, nil
-}
-
 // addSecret draws a secret for an account whose row the transaction holds.
 func (w *work) addSecret(ctx context.Context, accountID string, n NewSecret) (IssuedSecret, error) {
 	if n.Lifetime < 0 || n.Lifetime > maxSecretLifetime || n.RetireOthersAfter != nil && (*n.RetireOthersAfter < 0 || *n.RetireOthersAfter > maxSecretLifetime) {

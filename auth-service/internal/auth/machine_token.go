@@ -20,21 +20,17 @@ type MachineTokens struct {
 }
 
 // IssueMachineToken gives a service account an access token for its secret. With
-// scope it has those of its roles alone. Faults: InvalidCredentials,
-// InvalidScope for a role that the account does not have.
+// scope it has those of its roles alone. Faults: InvalidCredentials, RateLimited
+// after many wrong ones from one network address, InvalidScope for a role that the account does not have.
 func (s *Service) IssueMachineToken(ctx context.Context, c Caller, id, secret string, scope []string) (MachineTokens, error) {
 	var claims *contract.Claims
 	_, err := s.do(ctx, c, func(w *work) error {
 		claims = nil
 		a, x, err := w.lockMachine(ctx, id, secret)
-		if fault.Is(err, fault.InvalidCredentials) {
-			w.verdict = err
-			return w.record(ctx, AuditEvent{Event: EventClientRefused, Outcome: OutcomeFailure, Reason: "bad_credentials"})
-		}
 		if err != nil {
 			return err
 		}
-		a.Roles = w.machineNames(a.Roles)
+		a.Roles = s.machineNames(a.Roles)
 		for _, role := range scope {
 			if !slices.Contains(a.Roles, role) {
 				return InvalidScope()
@@ -43,6 +39,9 @@ func (s *Service) IssueMachineToken(ctx context.Context, c Caller, id, secret st
 		claims = w.machineClaims(a, x, scope)
 		return w.record(ctx, AuditEvent{Event: EventClientToken, ActorID: a.ID, TargetID: a.ID, SessionID: x.ID})
 	})
+	if fault.Is(err, fault.InvalidCredentials) {
+		err = s.refuseClient(ctx, c)
+	}
 	if err != nil {
 		return MachineTokens{}, err
 	}
@@ -98,13 +97,6 @@ func (w *work) lockMachine(ctx context.Context, id, secret string) (ServiceAccou
 		return ServiceAccount{}, ServiceSecret{}, unknownClient(err)
 	}
 	return machine(ctx, w, id, secret, w.now)
-}
-
-// machineNames are those of an account's roles that its tokens name. One that
-// takes a second factor since the account got it is no longer among them.
-func (w *work) machineNames(roles []string) []string {
-	taboo := w.svc.withheld(roles)
-	return slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return slices.Contains(taboo, r) })
 }
 
 func (w *work) machineClaims(a ServiceAccount, x ServiceSecret, scope []string) *contract.Claims {

@@ -45,7 +45,8 @@ func (w *work) askFactor(ctx context.Context, u User, methods ...string) error {
 	f := fault.New(fault.MFARequired, "A second factor is needed to sign in.")
 	f.Extra = map[string]any{"mfa_token": token, "methods": ways}
 	w.verdict = f
-	return w.record(ctx, AuditEvent{Event: EventFactorAsked, ActorID: u.ID, TargetID: u.ID})
+	_, err = w.recordBounded(ctx, w.svc.config.Limits.Account, u.ID, AuditEvent{Event: EventFactorAsked, ActorID: u.ID, TargetID: u.ID})
+	return err
 }
 
 // ways are the user's ways to show a second factor.

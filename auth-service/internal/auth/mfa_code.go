@@ -122,7 +122,7 @@ func (w *work) saveTOTP(ctx context.Context, t TOTP) error {
 
 func (w *work) refuseCode(ctx context.Context, u User, event, reason string) error {
 	w.verdict = fault.New(fault.InvalidCredentials, "The code is wrong, was used before, or is no longer good.")
-	return w.record(ctx, AuditEvent{Event: event, TargetID: u.ID, Outcome: OutcomeFailure, Reason: reason})
+	return w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: reason})
 }
 
 // isTOTPCode tells codes of apps from recovery codes by their form alone.

@@ -20,6 +20,9 @@ func (s *Service) withFactor(ctx context.Context, c Caller, event string, p Proo
 	if err != nil {
 		return err
 	}
+	if err := s.attemptChange(ctx, c, event); err != nil {
+		return err
+	}
 	_, err = s.do(ctx, c, func(w *work) error {
 		u, session, err := w.confirmed(ctx, hash)
 		if err != nil {
@@ -123,27 +126,29 @@ func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User) (
 // ResetFactors takes all second factors of a user away, who has lost them, and
 // ends the user's sessions. Doing it again is no error.
 func (s *Service) ResetFactors(ctx context.Context, c Caller, userID string) error {
-	_, err := s.administer(ctx, c, userID, func(w *work, u User) error {
-		if !u.MFAEnabled {
-			w.repeated(u.ID)
-			return nil
-		}
-		if err := w.dropFactors(ctx, u.ID); err != nil {
-			return err
-		}
-		u.MFAEnabled = false
-		if err := w.signOut(ctx, &u, CauseFactorsReset); err != nil {
-			return err
-		}
-		if err := w.save(ctx, &u); err != nil {
-			return err
-		}
-		if err := w.notice(ctx, u, Mail{Template: MailFactorsReset}); err != nil {
-			return err
-		}
-		return w.record(ctx, AuditEvent{Event: EventFactorsReset, TargetID: u.ID})
-	})
+	_, err := s.administer(ctx, c, userID, func(w *work, u User) error { return w.resetFactors(ctx, u, "") })
 	return err
+}
+
+func (w *work) resetFactors(ctx context.Context, u User, reason string) error {
+	if !u.MFAEnabled {
+		w.repeated(u.ID)
+		return nil
+	}
+	if err := w.dropFactors(ctx, u.ID); err != nil {
+		return err
+	}
+	u.MFAEnabled = false
+	if err := w.signOut(ctx, &u, CauseFactorsReset); err != nil {
+		return err
+	}
+	if err := w.save(ctx, &u); err != nil {
+		return err
+	}
+	if err := w.notice(ctx, u, Mail{Template: MailFactorsReset}); err != nil {
+		return err
+	}
+	return w.record(ctx, AuditEvent{Event: EventFactorsReset, TargetID: u.ID, Reason: reason})
 }
 
 // CauseFactorsReset is why the sessions of a user ended whose second factors an
@@ -177,7 +182,12 @@ func methodsNow(u User, s Session) []string {
 	if u.MFAEnabled {
 		return s.Methods
 	}
-	return slices.DeleteFunc(slices.Clone(s.Methods), func(m string) bool { return m == MethodMFA })
+	return withoutFactor(s.Methods)
+}
+
+// withoutFactor is "amr" that does not tell of a second factor.
+func withoutFactor(methods []string) []string {
+	return slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == MethodMFA })
 }
 
 // split divides a user's roles into those that a token of the session names,

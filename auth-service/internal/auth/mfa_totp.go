@@ -24,8 +24,11 @@ func mfaRequired() error {
 
 // EnrolTOTP begins to set up an authenticator app. It counts once ConfirmTOTP
 // got a code of it. Faults: Conflict if there is one, MFARequired if the user
-// has another factor and this session has not shown it.
+// has another factor and this session has not shown it, RateLimited.
 func (s *Service) EnrolTOTP(ctx context.Context, c Caller) (Enrolment, error) {
+	if err := s.attemptChange(ctx, c, EventEnrolmentStarted); err != nil {
+		return Enrolment{}, err
+	}
 	var out Enrolment
 	_, err := s.do(ctx, c, func(w *work) error {
 		u, session, err := w.self(ctx)
@@ -113,11 +116,35 @@ func (w *work) shown(ctx context.Context, s *Session, methods ...string) error {
 	return nil
 }
 
-// factorAdded notes that the user has a further factor.
+// forgetShown has the user's live sessions forget that a second factor was shown
+// in them, but for one of them.
+func (w *work) forgetShown(ctx context.Context, userID, keep string) error {
+	all, err := w.liveSessions(ctx, userID)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.ID == keep || !s.secondFactor() {
+			continue
+		}
+		s.Methods = withoutFactor(s.Methods)
+		if err := w.SaveSession(ctx, s); err != nil {
+			return fmt.Errorf("forget second factor in session: %w", err)
+		}
+	}
+	return nil
+}
+
+// factorAdded notes that the user has a further factor. With the first one no
+// other session has shown any: what was shown before was of a factor that is no
+// more.
 func (w *work) factorAdded(ctx context.Context, u User, factor string) error {
-	if !u.MFAEnabled { // what was begun without a factor ends here
-		if err := w.DropChallenges(ctx, u.ID); err != nil {
+	if !u.MFAEnabled {
+		if err := w.DropChallenges(ctx, u.ID); err != nil { // what was begun without a factor ends here
 			return fmt.Errorf("drop challenges: %w", err)
+		}
+		if err := w.forgetShown(ctx, u.ID, w.caller.Claims.SessionID); err != nil {
+			return err
 		}
 	}
 	u.MFAEnabled = true
@@ -146,17 +173,24 @@ func (s *Service) RemoveTOTP(ctx context.Context, c Caller, p Proof) error {
 	})
 }
 
-// factorRemoved notes that the user has one factor less. With the last one go
-// the recovery codes.
+// factorRemoved notes that the user has one factor less. Every other session
+// shows one that is left before it counts again as one that has: somebody else
+// may have shown the one that is gone, and that may be why. With the last factor
+// go the recovery codes, and what this session has shown.
 func (w *work) factorRemoved(ctx context.Context, u User, factor string) error {
 	rest, err := w.factors(ctx, u)
 	if err != nil {
 		return err
 	}
+	keep := w.caller.Claims.SessionID
 	if u.MFAEnabled = rest > 0; !u.MFAEnabled {
+		keep = ""
 		if err := w.SetRecoveryCodes(ctx, u.ID, nil); err != nil {
 			return fmt.Errorf("remove recovery codes: %w", err)
 		}
+	}
+	if err := w.forgetShown(ctx, u.ID, keep); err != nil {
+		return err
 	}
 	if err := w.DropChallenges(ctx, u.ID); err != nil {
 		return fmt.Errorf("drop challenges: %w", err)

@@ -17,9 +17,20 @@ const (
 	resetPasswordTTL = time.Hour
 )
 
-// notice tells the user of something that happened to the account: a letter
-// that no stranger can ask for, so nothing bounds it.
+// notice tells the user of something that happened to the account. To an address
+// that its reader has confirmed nothing bounds it. Any other can be somebody
+// else's, in whose name a stranger has registered to have letters sent there.
 func (w *work) notice(ctx context.Context, u User, m Mail) error {
+	if !u.EmailVerified {
+		if ok, err := w.allowMail(ctx, u.Email); err != nil || !ok {
+			return err
+		}
+	}
+	return w.inform(ctx, u, m)
+}
+
+// inform sends the user a letter, with what is known of the call.
+func (w *work) inform(ctx context.Context, u User, m Mail) error {
 	data := map[string]string{DataAt: stamp(w.now)}
 	for name, value := range map[string]string{
 		DataFirstName: u.FirstName,
@@ -31,10 +42,7 @@ func (w *work) notice(ctx context.Context, u User, m Mail) error {
 		}
 	}
 	maps.Copy(data, m.Data)
-	m.Data = data
-	if m.To == "" {
-		m.To = u.Email
-	}
+	m.Data, m.To = data, u.Email
 	return w.letter(ctx, m)
 }
 
@@ -114,7 +122,7 @@ func (w *work) tellTaken(ctx context.Context, owner User) error {
 	if err != nil || !ok {
 		return err
 	}
-	return w.notice(ctx, owner, Mail{Template: MailAlreadyRegistered})
+	return w.inform(ctx, owner, Mail{Template: MailAlreadyRegistered})
 }
 
 // stamp is how letters tell a time.

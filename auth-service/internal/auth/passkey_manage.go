@@ -156,10 +156,14 @@ func passkeyName(name string) (string, error) {
 	return clean, nil
 }
 
-// RenamePasskey calls a passkey of the caller something else. Fault: NotFound.
+// RenamePasskey calls a passkey of the caller something else. Faults: NotFound,
+// RateLimited.
 func (s *Service) RenamePasskey(ctx context.Context, c Caller, id, name string) (Passkey, error) {
 	name, err := passkeyName(name)
 	if err != nil {
+		return Passkey{}, err
+	}
+	if err := s.attemptChange(ctx, c, EventPasskeyRenamed); err != nil {
 		return Passkey{}, err
 	}
 	var out Passkey

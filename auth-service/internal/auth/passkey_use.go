@@ -78,8 +78,7 @@ func (s *Service) PasskeyLogin(ctx context.Context, c Caller, token string, answ
 	_, err = s.do(ctx, c, func(w *work) error {
 		known, err := w.PasskeyByCredential(ctx, credential)
 		if fault.Is(err, fault.NotFound) {
-			w.verdict = badPasskey()
-			return w.record(ctx, AuditEvent{Event: EventLogin, Outcome: OutcomeFailure, Reason: "unknown_passkey"})
+			return w.unknownPasskey(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("find passkey: %w", err)
@@ -97,7 +96,7 @@ func (s *Service) PasskeyLogin(ctx context.Context, c Caller, token string, answ
 		}
 		if u.Status != contract.StatusActive {
 			w.verdict = fault.New(fault.AccountLocked, "The account is locked.")
-			return w.record(ctx, AuditEvent{Event: EventLogin, TargetID: u.ID, Outcome: OutcomeFailure, Reason: "locked"})
+			return w.recordRefusal(ctx, u.ID, AuditEvent{Event: EventLogin, Reason: "locked"})
 		}
 		out, err = w.complete(ctx, u, MethodKey, MethodMFA)
 		return err
@@ -109,6 +108,14 @@ func (s *Service) PasskeyLogin(ctx context.Context, c Caller, token string, answ
 }
 
 func badPasskey() error { return fault.New(fault.InvalidCredentials, "The passkey was refused.") }
+
+// unknownPasskey refuses a passkey that nobody has registered.
+func (w *work) unknownPasskey(ctx context.Context) error {
+	w.verdict = badPasskey()
+	_, err := w.recordBounded(ctx, w.svc.config.Limits.Address, network(w.caller.Address),
+		AuditEvent{Event: EventLogin, Outcome: OutcomeFailure, Reason: "unknown_passkey"})
+	return err
+}
 
 // usedOnce makes the token of a sign-in good for nothing more.
 func (w *work) usedOnce(ctx context.Context, u User, state []byte) error {
@@ -139,7 +146,7 @@ func (w *work) usePasskey(ctx context.Context, u User, event string, state, answ
 	use, err := w.svc.ceremonies.FinishAssertion(o, state, answer)
 	if fault.Is(err, fault.InvalidCredentials) {
 		w.verdict = err
-		return false, w.record(ctx, AuditEvent{Event: event, TargetID: u.ID, Outcome: OutcomeFailure, Reason: "bad_passkey"})
+		return false, w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: "bad_passkey"})
 	}
 	if err != nil {
 		return false, err
@@ -166,10 +173,12 @@ func (w *work) cloned(ctx context.Context, u User, p Passkey) error {
 	if err := w.SavePasskey(ctx, p); err != nil {
 		return fmt.Errorf("note copy of passkey: %w", err)
 	}
-	if err := w.notice(ctx, u, Mail{Template: MailPasskeyCloned}); err != nil {
+	written, err := w.recordBounded(ctx, w.svc.config.Limits.Account, u.ID,
+		AuditEvent{Event: EventPasskeyCloned, TargetID: u.ID, Outcome: OutcomeFailure, Reason: p.ID})
+	if err != nil || !written {
 		return err
 	}
-	return w.record(ctx, AuditEvent{Event: EventPasskeyCloned, TargetID: u.ID, Outcome: OutcomeFailure, Reason: p.ID})
+	return w.notice(ctx, u, Mail{Template: MailPasskeyCloned})
 }
 
 // AskPasskey asks for a passkey as the second step of a sign-in. The token is

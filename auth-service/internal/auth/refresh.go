@@ -101,11 +101,14 @@ func (w *work) stolen(ctx context.Context, u User, s Session) error {
 		Outcome: OutcomeFailure, Reason: CauseTokenReused})
 }
 
-// refuse notes why a token was refused and leaves everything as it is.
+// refuse notes why a token was refused and leaves everything as it is. The
+// answer stays the same however often that is: a client that is told to come
+// again later would.
 func (w *work) refuse(ctx context.Context, s Session, reason string) error {
 	w.verdict = badRefresh()
-	return w.record(ctx, AuditEvent{Event: EventRefresh, TargetID: s.UserID, SessionID: s.ID,
-		Outcome: OutcomeFailure, Reason: reason})
+	_, err := w.recordBounded(ctx, w.svc.config.Limits.Confirm, s.ID, AuditEvent{Event: EventRefresh, TargetID: s.UserID,
+		SessionID: s.ID, Outcome: OutcomeFailure, Reason: reason})
+	return err
 }
 
 func same(a, b []byte) bool { return len(b) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
