@@ -2,11 +2,8 @@ package gatewayapp
 
 import (
 	"bytes"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -65,105 +62,5 @@ func TestHTTP2_HeaderBlocks(t *testing.T) {
 				}
 			})
 		}
-	})
-}
-
-// TestHTTP2_Floods has clients say without end what costs them little, and read
-// nothing. Where the gateway would have to keep something for each frame, it
-// ends the connection; where it need not, net/http reads on. Others are served.
-func TestHTTP2_Floods(t *testing.T) {
-	frames := func(write func(*http2.Framer)) []byte { // many of a kind, to be written at once
-		var b bytes.Buffer
-		f := http2.NewFramer(&b, nil)
-		f.AllowIllegalWrites = true
-		for range 4096 {
-			write(f)
-		}
-		return b.Bytes()
-	}
-	floods := []struct {
-		name  string
-		ends  bool
-		begin func(*h2)
-		again []byte
-	}{
-		{"PING", true, nil, frames(func(f *http2.Framer) { _ = f.WritePing(false, [8]byte{}) })},
-		{"SETTINGS, which one acknowledgement answers", false, nil, frames(func(f *http2.Framer) { _ = f.WriteSettings() })},
-		{"DATA on a stream that was reset", true, func(c *h2) {
-			c.ask(1, false, ":method: POST")
-			c.ok(c.WriteRSTStream(1, http2.ErrCodeCancel))
-		}, frames(func(f *http2.Framer) { _ = f.WriteData(1, false, nil) })},
-		{"CONTINUATION", true, func(c *h2) {
-			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(c.request()...), EndStream: true}))
-		}, frames(func(f *http2.Framer) { _ = f.WriteContinuation(1, false, []byte("\x00\x01x\x01y")) })},
-		{"CONTINUATION of nothing", false, func(c *h2) {
-			c.ok(c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.fields(c.request()...), EndStream: true}))
-		}, frames(func(f *http2.Framer) { _ = f.WriteContinuation(1, false, nil) })},
-	}
-	inClearAndTLS(t, func(t *testing.T, w *world) {
-		for _, c := range floods {
-			t.Run(c.name, func(t *testing.T) {
-				client := w.h2(t)
-				if c.begin != nil {
-					c.begin(client)
-				}
-				_ = client.conn.SetDeadline(time.Now().Add(60 * time.Second))
-				most := 4 << 20
-				if c.ends {
-					most = 256 << 20 // far beyond all buffers on the way
-				}
-				sent := 0
-				var err error
-				for sent < most && err == nil {
-					var n int
-					n, err = client.conn.Write(c.again)
-					sent += n
-				}
-				if ended := err != nil && !isTimeout(err); c.ends && !ended {
-					t.Errorf("the connection lasts after %d bytes, %v", sent, err)
-				}
-				other := w.h2(t)
-				other.ask(1, true)
-				if got := other.outcome(1); got != "200" {
-					t.Errorf("another client got %s", got)
-				}
-			})
-		}
-	})
-}
-
-// TestHTTP2_RapidReset has a client open streams and take them back at once.
-// Each one that has reached the upstream is ended there, too, and others are
-// served.
-func TestHTTP2_RapidReset(t *testing.T) {
-	inClearAndTLS(t, func(t *testing.T, w *world) {
-		var under atomic.Int64
-		w.answers(func(_ http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("X-Other") == "" {
-				under.Add(1)
-				defer under.Add(-1)
-				<-r.Context().Done()
-			}
-		})
-		client := w.h2(t)
-		done := make(chan string, 1)
-		go func() { done <- client.outcome(0) }() // reads until the connection ends
-		for stream := uint32(1); stream < 20_000; stream += 2 {
-			err := client.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: client.fields(client.request()...), EndStream: true, EndHeaders: true})
-			if err == nil {
-				err = client.WriteRSTStream(stream, http2.ErrCodeCancel)
-			}
-			if err != nil {
-				break // the gateway has had enough, which it may
-			}
-		}
-		other := w.h2(t)
-		other.ask(1, true, "x-other: yes")
-		if got := other.outcome(1); got != "200" {
-			t.Errorf("another client got %s", got)
-		}
-		w.until("the upstream has nothing to do", func() bool { return under.Load() == 0 })
-		_ = client.conn.Close()
-		<-done
 	})
 }
