@@ -169,14 +169,16 @@ func (a *App) handler() (*echo.Echo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("GATEWAY_ALLOWED_ORIGINS: %w", err)
 	}
+	checked := &tokens{cache: token.NewCache(verifier, verifiedTokens), metrics: a.metrics}
 	p := &pipeline{
 		backends: a.backends,
 		gate: &access.Gate{
-			Tokens:      &tokens{cache: token.NewCache(verifier, verifiedTokens), metrics: a.metrics},
+			Tokens:      checked,
 			Revocations: a.checker,
 			Permissions: a.roles,
 			Origins:     origins,
 		},
+		owner:   checked.cache.Verify,
 		limiter: a.limiter,
 		trust:   a.cfg.TrustedProxies,
 		cors:    cors{origins: origins, any: len(a.cfg.AllowedOrigins) > 0},

@@ -1,6 +1,7 @@
 package gatewayapp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 type pipeline struct {
 	backends *backends
 	gate     *access.Gate
+	owner    func(ctx context.Context, token string) (*contract.Claims, error) // whose token it is, if it is genuine
 	limiter  *limit.Limiter
 	trust    proxy.Trust
 	cors     cors
@@ -122,6 +124,7 @@ func (p *pipeline) identify(q *request) error {
 		Method:        q.r.Method, SecFetchSite: whole(h["Sec-Fetch-Site"]), Origin: whole(h["Origin"]), Host: q.r.Host,
 	})
 	if err != nil {
+		p.nameRefused(q, fault.KindOf(err))
 		return err
 	}
 	q.claims = claims

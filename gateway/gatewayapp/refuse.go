@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"gatehouse.internal/shared/fault"
 	"gatehouse.internal/shared/httpx"
 )
 
@@ -56,4 +57,20 @@ func drain(r *http.Request, control *http.ResponseController, limit time.Duratio
 	}
 	_ = control.SetReadDeadline(time.Time{}) // the server watches for the client's going away again
 	return true
+}
+
+// nameRefused puts into the record of a refused request whose token it came with
+// (S-A1), for refusals that say nothing against the token itself. The gate keeps
+// to itself whom it refuses; the signature was checked just now, so finding out
+// again costs a look into the cache.
+func (p *pipeline) nameRefused(q *request, kind fault.Kind) {
+	switch kind {
+	case fault.TokenRevoked, fault.TokenStale, fault.RevocationStateUnknown, fault.CrossOriginDenied,
+		fault.InsufficientRole, fault.EmailUnverified, fault.MFARequired:
+	default:
+		return
+	}
+	if claims, err := p.owner(q.r.Context(), q.token); err == nil {
+		httpx.LogUser(q.r.Context(), claims.Subject)
+	}
 }

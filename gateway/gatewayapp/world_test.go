@@ -56,6 +56,7 @@ type world struct {
 	base   string
 	client *http.Client
 	stop   func() // the gateway, and waits for it
+	log    slog.Handler
 
 	mu        sync.Mutex
 	seen      []*http.Request // by the upstreams
@@ -69,7 +70,7 @@ type world struct {
 // newWorld starts a gateway; edit may change its settings first.
 func newWorld(t testing.TB, edit func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, issuer: tokentest.New(t, token.AlgEdDSA), client: &http.Client{
+	w := &world{t: t, log: slog.DiscardHandler, issuer: tokentest.New(t, token.AlgEdDSA), client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 16},
 	}}
@@ -98,7 +99,7 @@ func newWorld(t testing.TB, edit func(*Config)) *world {
 // start runs the gateway until the test ends.
 func (w *world) start() {
 	w.t.Helper()
-	app, err := New(context.Background(), w.cfg, slog.New(slog.DiscardHandler))
+	app, err := New(context.Background(), w.cfg, slog.New(w.log))
 	if err != nil {
 		w.t.Fatal(err)
 	}
