@@ -80,7 +80,8 @@ func ProblemFor(err error) Problem {
 // defaultRetry reports whether a kind always tells when to try again.
 func defaultRetry(kind fault.Kind) bool {
 	switch kind {
-	case fault.RevocationStateUnknown, fault.Overloaded, fault.Unavailable, fault.RateLimited:
+	case fault.RevocationStateUnknown, fault.Overloaded, fault.Unavailable, fault.RateLimited,
+		fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamError:
 		return true
 	}
 	return false

@@ -35,6 +35,10 @@ import (
 const (
 	// patience is how long a request waits for its caller's first event.
 	patience = time.Second
+	// timeLimit is how long an answer may take. It is below the 30 s that a
+	// gateway gives: a caller is told when to try again, also where everybody
+	// waits for a database that does not answer.
+	timeLimit = 25 * time.Second
 	// verifiedTokens bounds the cache of checked signatures.
 	verifiedTokens = 10_000
 )
@@ -119,6 +123,7 @@ func (a *App) routes(api *httpapi.API, registry prometheus.Registerer) http.Hand
 	e := httpx.New(httpx.Options{
 		Log: a.log, Service: "user-service", Registry: registry, TrustRequestID: true, TrustedProxies: privateNetworks(),
 	})
+	e.Use(httpx.TimeLimit(timeLimit))
 	api.Register(e)
 	return e
 }

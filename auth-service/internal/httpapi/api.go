@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,13 @@ import (
 
 // MaxBody bounds the body of a request.
 const MaxBody = 64 << 10
+
+// timeLimit is how long an answer may take, but for the export of the audit
+// trail. It is below the 30 s that a gateway gives: a caller is told when to try
+// again, also where everybody waits for a database that does not answer.
+const timeLimit = 25 * time.Second
+
+const auditExportPath = "/admin/audit/export"
 
 // Tokens checks the signature and the claims of access tokens. The claims may
 // be shared and must not be changed.
@@ -82,6 +90,7 @@ func New(c Config) (http.Handler, error) {
 		Log: c.Log, Service: "auth-service", MaxBody: MaxBody,
 		TrustedProxies: c.TrustedProxies, Registry: c.Registry, TrustRequestID: true,
 	})
+	e.Use(httpx.TimeLimit(timeLimit, auditExportPath))
 	a.publicRoutes(e)
 	a.callerRoutes(e)
 	a.adminRoutes(e)
@@ -157,7 +166,7 @@ func (a *api) adminRoutes(e *echo.Echo) {
 	e.POST("/admin/service-accounts/:id/secrets", a.admin(a.addServiceSecret))
 	e.DELETE("/admin/service-accounts/:id/secrets/:secret", a.admin(a.revokeServiceSecret))
 	e.GET("/admin/keys", a.admin(a.listKeys))
-	e.GET("/admin/audit/export", a.admin(a.exportAudit))
+	e.GET(auditExportPath, a.admin(a.exportAudit))
 	e.POST("/admin/keys/rotate", a.admin(a.rotateKeys))
 	e.POST("/admin/keys/:kid/revoke", a.admin(a.revokeKey))
 	e.GET("/admin/nodes", a.admin(a.listNodes))
