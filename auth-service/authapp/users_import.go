@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/auth-service/internal/sqlstore"
@@ -232,27 +231,4 @@ func csvUser(header, record []string) (u importedUser, problem string) {
 		}
 	}
 	return u, ""
-}
-
-// bcryptLook is how often a replica looks whether there are imported hashes.
-const bcryptLook = time.Minute
-
-// expectBcrypt has comparisons of passwords take the time of imported hashes as
-// long as there are any, until ctx ends.
-func (a *App) expectBcrypt(ctx context.Context) error {
-	ticker := time.NewTicker(bcryptLook)
-	defer ticker.Stop()
-	for {
-		cost, err := a.store.BcryptCost(ctx)
-		if err == nil {
-			a.hasher.ExpectBcrypt(cost)
-		} else if ctx.Err() == nil {
-			a.log.WarnContext(ctx, "looking for imported password hashes failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
 }

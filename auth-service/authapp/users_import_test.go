@@ -83,6 +83,15 @@ func TestUsersImport_SW4_hashes_are_verified_and_upgraded_at_the_first_sign_in(t
 	})
 }
 
+// manyKinds gives users whose hashes all have other parameters.
+func manyKinds(n int) string {
+	var lines strings.Builder
+	for i := range n {
+		fmt.Fprintf(&lines, "{\"email\":\"u%d@example.com\",\"password_hash\":\"$argon2id$v=19$m=%d,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc\"}\n", i, 20000+i)
+	}
+	return lines.String()
+}
+
 func TestUsersImport_reports_every_bad_line_and_changes_nothing(t *testing.T) {
 	hash := bcryptOf(t, "hunter2")
 	good := func(email string) string { return fmt.Sprintf(`{"email":%q,"password_hash":%q}`, email, hash) }
@@ -98,6 +107,12 @@ func TestUsersImport_reports_every_bad_line_and_changes_nothing(t *testing.T) {
 			"users.jsonl:4: email: is not an e-mail address\n" +
 			"users.jsonl:5: password_hash: is neither a bcrypt hash nor one of Argon2id with parameters within bounds\n" +
 			"users.jsonl:6: password_hash: has the bcrypt cost 4, which is not within 10 and 14\n"},
+		{"parameters of Argon2id of too many kinds", "users.jsonl", manyKinds(7),
+			"users.jsonl:6: password_hash: has parameters of Argon2id beside 5 others, each of which makes every sign-in slower\n" +
+				"users.jsonl:7: password_hash: has parameters of Argon2id beside 5 others, each of which makes every sign-in slower\n"},
+		{"parameters of Argon2id that are ruinous", "users.jsonl",
+			`{"email":"ada@example.com","password_hash":"$argon2id$v=19$m=1048576,t=64,p=4$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"}`,
+			"users.jsonl:1: password_hash: is out of bounds: argon2id: 1048576 KiB of memory are not within 7168 and 262144\n"},
 		{"a long line", "users.ndjson", strings.Repeat("x", 70<<10), "users.ndjson:1: the line has over 64 KiB\n"},
 		{"unknown columns", "users.csv", "email,password,email\n", "users.csv:1: unknown column \"password\"\nusers.csv:1: column \"email\" is there twice\n"},
 		{"no columns", "users.csv", "", "users.csv:1: there is no line with the names of the columns\n"},

@@ -29,6 +29,13 @@ type Imported struct {
 	FirstName, LastName string
 }
 
+// HashReader reads which hashes of passwords are stored.
+type HashReader interface {
+	// HashKinds returns what the stored hashes of Argon2id begin with, each once;
+	// see password.Kind.
+	HashKinds(ctx context.Context) ([]string, error)
+}
+
 // LineProblem is what is wrong with an Imported. It repeats nothing of it.
 type LineProblem struct {
 	Line    int
@@ -48,7 +55,11 @@ func ImportUsers(ctx context.Context, store Store, users []Imported) ([]LineProb
 	s := &Service{store: store, now: time.Now, random: rand.Reader, wake: func() {}, log: slog.New(slog.DiscardHandler)}
 	clean, problems := checkImported(users)
 	_, err := s.do(ctx, Caller{}, func(w *work) error {
-		taken := problems
+		stored, err := w.HashKinds(ctx)
+		if err != nil {
+			return fmt.Errorf("look for stored hashes: %w", err)
+		}
+		taken := append(slices.Clone(problems), tooManyKinds(clean, stored)...)
 		for _, u := range clean {
 			switch added, err := w.takeOver(ctx, u); {
 			case err != nil:
@@ -104,6 +115,23 @@ func checkImported(users []Imported) (clean []Imported, problems []LineProblem) 
 		}
 	}
 	return clean, problems
+}
+
+// tooManyKinds finds the users with hashes of Argon2id whose parameters would be
+// too many beside those of the others and those that are stored.
+func tooManyKinds(users []Imported, stored []string) (problems []LineProblem) {
+	for _, u := range users {
+		kind := password.Kind(u.PasswordHash)
+		switch {
+		case kind == "" || slices.Contains(stored, kind):
+		case len(stored) < password.MostKinds:
+			stored = append(stored, kind)
+		default:
+			problems = append(problems, LineProblem{u.Line, fmt.Sprintf(
+				"password_hash: has parameters of Argon2id beside %d others, each of which makes every sign-in slower", password.MostKinds)})
+		}
+	}
+	return problems
 }
 
 // takeOver adds an account, and reports false if its address is taken.

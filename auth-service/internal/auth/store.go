@@ -29,6 +29,7 @@ type Reader interface {
 	PasskeyReader
 	ContestReader
 	PlaceReader
+	HashReader
 	// User returns the user with the id. Its LeastVersion is never below that of
 	// any read before, and above every version that may have been given out for
 	// tokens by a history which the database has lost.

@@ -3,7 +3,6 @@ package password
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -43,18 +42,19 @@ type Settings struct {
 
 // Argon2id hashes passwords with Argon2id (RFC 9106). It fulfils auth.Hasher.
 type Argon2id struct {
-	use     phc // parameters of new hashes
-	slots   chan struct{}
-	waiting atomic.Int64
-	most    int64
-	random  io.Reader
-	legacy  atomic.Int64 // the highest cost of bcrypt hashes that are stored; 0: there are none
+	use      parameters // of new hashes
+	slots    chan struct{}
+	waiting  atomic.Int64
+	most     int64
+	random   io.Reader
+	expected atomic.Pointer[expectation]
+	idKey    func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte
 }
 
 // NewArgon2id returns a hasher, or an error for parameters that are out of
 // bounds.
 func NewArgon2id(s Settings) (*Argon2id, error) {
-	use := phc{memory: or(s.Memory, DefaultMemory), passes: or(s.Passes, DefaultPasses), threads: or(s.Threads, DefaultThreads)}
+	use := parameters{memory: or(s.Memory, DefaultMemory), passes: or(s.Passes, DefaultPasses), threads: or(s.Threads, DefaultThreads)}
 	if err := use.check(); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,8 @@ func NewArgon2id(s Settings) (*Argon2id, error) {
 	if concurrent < 1 || waiting < 0 {
 		return nil, errors.New("argon2id: the bounds of the queue must be positive")
 	}
-	h := &Argon2id{use: use, slots: make(chan struct{}, concurrent), most: int64(waiting), random: s.Random}
+	h := &Argon2id{use: use, slots: make(chan struct{}, concurrent), most: int64(waiting), random: s.Random, idKey: argon2.IDKey}
+	h.Expect(Stored{})
 	if h.random == nil {
 		h.random = rand.Reader
 	}
@@ -80,34 +81,39 @@ func or[T comparable](value, otherwise T) T {
 
 // Hash returns a PHC string for the password, with a fresh salt.
 func (h *Argon2id) Hash(ctx context.Context, password string) (string, error) {
-	p := h.use
-	p.salt = make([]byte, saltSize)
+	p := phc{parameters: h.use, salt: make([]byte, saltSize)}
 	if _, err := io.ReadFull(h.random, p.salt); err != nil {
 		return "", fmt.Errorf("draw a salt: %w", err)
 	}
-	key, err := h.derive(ctx, p, keySize, password)
-	if err != nil {
+	// The slot is held until the work is done, whatever becomes of ctx: a client
+	// that goes away does not make room for another one while its hash still uses
+	// the memory.
+	if err := h.acquire(ctx); err != nil {
 		return "", err
 	}
-	p.key = key
+	defer h.release()
+	p.key = h.derive(p, keySize, normal(password))
 	return p.String(), nil
+}
+
+func (h *Argon2id) derive(p phc, size int, password string) []byte {
+	return h.idKey([]byte(password), p.salt, p.passes, p.memory, p.threads, uint32(size)) //nolint:gosec // 64 at most
 }
 
 // Matches reports whether the password is the one that encoded was made from.
 // An empty encoded text matches nothing, after the same work, so that the time
-// does not tell whether there is an account. A hash of bcrypt, as it was
-// imported, is compared as well; see ExpectBcrypt.
+// does not tell whether there is an account. A hash that was imported, of bcrypt
+// or of Argon2id with other parameters, is compared as well; see Expect.
 func (h *Argon2id) Matches(ctx context.Context, encoded, password string) (bool, error) {
-	p := h.use
-	p.salt, p.key = make([]byte, saltSize), make([]byte, keySize)
-	cost, legacyHash := 0, ""
+	stored := phc{parameters: h.use}
+	cost, ofBcrypt := 0, ""
 	var err error
 	switch {
 	case isBcrypt(encoded):
-		legacyHash = encoded
+		ofBcrypt = encoded
 		cost, err = bcryptCost(encoded)
 	case encoded != "":
-		p, err = parsePHC(encoded)
+		stored, err = parsePHC(encoded)
 	}
 	if err != nil {
 		return false, fmt.Errorf("read stored password hash: %w", err)
@@ -116,40 +122,22 @@ func (h *Argon2id) Matches(ctx context.Context, encoded, password string) (bool,
 		return false, err
 	}
 	defer h.release()
-	key := argon2.IDKey([]byte(normal(password)), p.salt, p.passes, p.memory, p.threads, uint32(len(p.key)))
-	if most := max(int(h.legacy.Load()), cost); most > 0 {
-		same, err := matchesBcrypt(legacyHash, cost, most, password)
+	expected := h.expected.Load()
+	matches := h.compare(stored, expected, normal(password))
+	if most := max(expected.bcryptCost, cost); most > 0 {
+		same, err := matchesBcrypt(ofBcrypt, cost, most, password)
 		if cost > 0 {
 			return same, err
 		}
 	}
-	return subtle.ConstantTimeCompare(key, p.key) == 1 && encoded != "", nil
+	return matches, nil
 }
-
-// ExpectBcrypt tells the highest cost of the bcrypt hashes that are stored, 0
-// if there are none. As long as there are, every comparison takes the time of
-// Argon2id and that of bcrypt, so that the time does not tell which accounts
-// were imported and have not signed in since.
-func (h *Argon2id) ExpectBcrypt(cost int) { h.legacy.Store(int64(min(max(cost, 0), MostBcryptCost))) }
 
 // Outdated reports whether encoded was made with other parameters than Hash
 // uses now.
 func (h *Argon2id) Outdated(encoded string) bool {
 	p, err := parsePHC(encoded)
-	return err != nil || p.memory != h.use.memory || p.passes != h.use.passes || p.threads != h.use.threads ||
-		len(p.key) != keySize || len(p.salt) < saltSize
-}
-
-// derive works out the key in the caller's goroutine once a slot is free. The
-// slot is held until the work is done, whatever becomes of ctx: a client that
-// goes away does not make room for another one while its hash still uses the
-// memory.
-func (h *Argon2id) derive(ctx context.Context, p phc, size uint32, password string) ([]byte, error) {
-	if err := h.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer h.release()
-	return argon2.IDKey([]byte(normal(password)), p.salt, p.passes, p.memory, p.threads, size), nil
+	return err != nil || p.parameters != h.use || len(p.key) != keySize || len(p.salt) < saltSize
 }
 
 func (h *Argon2id) release() { <-h.slots }

@@ -21,8 +21,11 @@ const (
 // not repeat it.
 func CheckHash(encoded string) error {
 	if !isBcrypt(encoded) {
-		if _, err := parsePHC(encoded); err != nil {
+		switch _, err := parsePHC(encoded); {
+		case errors.Is(err, errPHC):
 			return errors.New("is neither a bcrypt hash nor one of Argon2id with parameters within bounds")
+		case err != nil:
+			return fmt.Errorf("is out of bounds: %w", err)
 		}
 		return nil
 	}
