@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -72,11 +73,10 @@ func chunkSize(line []byte) (int64, error) {
 	if i == 0 || i > 15 || !validValue(line[i:]) {
 		return 0, errChunk
 	}
-	rest := line[i:]
-	for len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') { // RFC 9112 section 7.1.1 knows "bad" white space here
-		rest = rest[1:]
-	}
-	if len(rest) > 0 && rest[0] != ';' {
+	// RFC 9112 section 7.1.1 knows "bad" white space behind the size. Before the
+	// end of the line some servers have it; before an extension not every reader
+	// takes it, so it is refused.
+	if rest := line[i:]; len(rest) > 0 && rest[0] != ';' && len(bytes.Trim(rest, " \t")) > 0 {
 		return 0, errChunk
 	}
 	return n, nil

@@ -102,7 +102,7 @@ func compareHeads(t *testing.T, h Head, theirs *http.Response) {
 func FuzzChunked(f *testing.F) {
 	for _, body := range []string{
 		"0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\nrest", "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", "000A \r\n0123456789\r\n0\r\n\r\n", "5\nhello\n0\n\n", "-1\r\n", "FFFFFFFFFFFFFFFF\r\n",
-		"1\r\na\r\n1\r\nb\r\n0;x\r\nContent-Length: 4\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "5 5\r\nhello\r\n0\r\n\r\n",
+		"1\r\na\r\n1\r\nb\r\n0;x\r\nContent-Length: 4\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "5 5\r\nhello\r\n0\r\n\r\n", "0 ;\r\n\r\n", "0 \t\r\n\r\n",
 	} {
 		f.Add([]byte(body), uint8(3))
 	}
