@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/auth-service/internal/auth/authtest"
+	"gatehouse.internal/auth-service/internal/passkey"
 	"gatehouse.internal/auth-service/internal/sqlstore"
 	"gatehouse.internal/auth-service/internal/totp"
 	"gatehouse.internal/shared/contract"
@@ -72,8 +73,12 @@ func newHarness(t testing.TB, url string, change ...func(*auth.Config)) *harness
 	for _, c := range change {
 		c(&h.config)
 	}
+	ceremonies, err := passkey.New("https://issuer.test")
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.Service, err = auth.New(h.config, auth.Parts{
-		Store: h.store, Signer: h.signer, Verifier: h.signer, Revoker: h.gateway, Hasher: h.hasher, Codes: h.codes,
+		Store: h.store, Signer: h.signer, Verifier: h.signer, Revoker: h.gateway, Hasher: h.hasher, Codes: h.codes, Ceremonies: ceremonies,
 		Throttle: h.tries, Now: h.clock.Now, WakeOutbox: func() { h.woken.Add(1) },
 	})
 	if err != nil {

@@ -97,6 +97,19 @@ func (w *work) lockChallenge(ctx context.Context, raw, purpose string) (Challeng
 	return c, u, nil
 }
 
+// ownChallenge returns a challenge that is good for the purpose in a session,
+// whose user the transaction has locked. It locks nobody: with the token of
+// somebody else a caller could have two users locked, in an order of its own,
+// and stop both.
+func (w *work) ownChallenge(ctx context.Context, raw, purpose string, s Session) (Challenge, error) {
+	c, err := w.Challenge(ctx, mailHash(raw))
+	if err != nil || c.UserID != s.UserID || c.SessionID != s.ID {
+		return Challenge{}, noChallenge(err)
+	}
+	c, _, err = w.lockChallenge(ctx, raw, purpose)
+	return c, err
+}
+
 // noChallenge is the one answer to every token of a challenge that is not good.
 func noChallenge(err error) error {
 	if err != nil && !fault.Is(err, fault.NotFound) {

@@ -89,12 +89,12 @@ func noFactor() error {
 // one that the client has stays good. Faults: Conflict without a second factor,
 // InvalidCredentials, RateLimited.
 func (s *Service) StepUp(ctx context.Context, c Caller, code string) (Tokens, error) {
-	return s.stepUp(ctx, c, func(w *work, u User) ([]string, error) {
+	return s.stepUp(ctx, c, func(w *work, u User, _ Session) ([]string, error) {
 		return w.checkCode(ctx, u, EventSteppedUp, code)
 	})
 }
 
-func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User) ([]string, error)) (Tokens, error) {
+func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User, Session) ([]string, error)) (Tokens, error) {
 	var out issued
 	_, err := s.do(ctx, c, func(w *work) error {
 		u, session, err := w.self(ctx)
@@ -104,7 +104,7 @@ func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User) (
 		if !u.MFAEnabled {
 			return noFactor()
 		}
-		shown, err := show(w, u)
+		shown, err := show(w, u, session)
 		if err != nil || shown == nil {
 			return err
 		}

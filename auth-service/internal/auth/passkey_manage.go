@@ -76,7 +76,8 @@ func (s *Service) BeginPasskey(ctx context.Context, c Caller, p Proof) (Question
 
 // AddPasskey takes the browser's answer to BeginPasskey. With the first factor
 // of an account come recovery codes. Faults: InvalidCredentials for an answer
-// or a token that is not good, Conflict for a passkey that is known.
+// or a token that is not good, which uses the token up; Conflict for a passkey
+// that is known; RateLimited.
 func (s *Service) AddPasskey(ctx context.Context, c Caller, token, name string, answer []byte) (Passkey, []string, error) {
 	if s.ceremonies == nil {
 		return Passkey{}, nil, noPasskeys()
@@ -85,24 +86,22 @@ func (s *Service) AddPasskey(ctx context.Context, c Caller, token, name string, 
 	if err != nil {
 		return Passkey{}, nil, err
 	}
+	if err := s.attemptChange(ctx, c, EventFactorAdded); err != nil {
+		return Passkey{}, nil, err
+	}
 	var out Passkey
 	var codes []string
 	_, err = s.do(ctx, c, func(w *work) error {
-		if c.Claims == nil {
-			return noToken()
-		}
-		ch, u, err := w.lockChallenge(ctx, token, ChallengeRegister)
+		u, session, err := w.self(ctx)
 		if err != nil {
 			return err
 		}
-		_, session, err := w.self(ctx)
+		ch, err := w.ownChallenge(ctx, token, ChallengeRegister, session)
 		if err != nil {
 			return err
 		}
-		if u.ID != c.Claims.Subject || ch.SessionID != session.ID {
-			return noChallenge(nil)
-		}
-		if out, err = w.register(ctx, u, ch, name, answer); err != nil {
+		var ok bool
+		if out, ok, err = w.register(ctx, u, ch, name, answer); err != nil || !ok {
 			return err
 		}
 		if err := w.shown(ctx, &session, MethodKey, MethodMFA); err != nil {
@@ -121,27 +120,35 @@ func (s *Service) AddPasskey(ctx context.Context, c Caller, token, name string, 
 	return out, codes, nil
 }
 
-func (w *work) register(ctx context.Context, u User, ch Challenge, name string, answer []byte) (Passkey, error) {
+// register adds the passkey of an answer, and reports whether the answer was
+// good. One that was not leaves the verdict, and the challenge is used up: each
+// try at signatures takes the password again.
+func (w *work) register(ctx context.Context, u User, ch Challenge, name string, answer []byte) (Passkey, bool, error) {
 	o, _, err := owner(ctx, w, u)
 	if err != nil {
-		return Passkey{}, err
+		return Passkey{}, false, err
 	}
 	made, err := w.svc.ceremonies.FinishRegistration(o, ch.Data, answer)
-	if err != nil {
-		return Passkey{}, err
+	bad := fault.Is(err, fault.InvalidCredentials)
+	if err != nil && !bad {
+		return Passkey{}, false, err
 	}
 	if err := w.answered(ctx, ch); err != nil {
-		return Passkey{}, err
+		return Passkey{}, false, err
+	}
+	if bad {
+		w.verdict = err
+		return Passkey{}, false, w.recordRefusal(ctx, u.ID, AuditEvent{Event: EventFactorAdded, Reason: reasonBadPasskey})
 	}
 	p := Passkey{ID: w.newID(), UserID: u.ID, CredentialID: made.CredentialID, Record: made.Record,
 		Name: name, Synced: made.Synced, CreatedAt: w.now}
 	if err := w.AddPasskey(ctx, p); err != nil {
 		if fault.Is(err, fault.Conflict) {
-			return Passkey{}, fault.Wrap(fault.Conflict, "This passkey is registered already.", err)
+			return Passkey{}, false, fault.Wrap(fault.Conflict, "This passkey is registered already.", err)
 		}
-		return Passkey{}, fmt.Errorf("add passkey: %w", err)
+		return Passkey{}, false, fmt.Errorf("add passkey: %w", err)
 	}
-	return p, nil
+	return p, true, nil
 }
 
 // passkeyName gives a name as it is stored.

@@ -23,6 +23,7 @@ const (
 const (
 	EventPasskeyRenamed = "passkey_renamed"
 	EventPasskeyCloned  = "passkey_clone_suspected"
+	reasonBadPasskey    = "bad_passkey"
 )
 
 // Passkey is a WebAuthn credential as it is stored.

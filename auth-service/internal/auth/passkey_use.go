@@ -146,7 +146,7 @@ func (w *work) usePasskey(ctx context.Context, u User, event string, state, answ
 	use, err := w.svc.ceremonies.FinishAssertion(o, state, answer)
 	if fault.Is(err, fault.InvalidCredentials) {
 		w.verdict = err
-		return false, w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: "bad_passkey"})
+		return false, w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: reasonBadPasskey})
 	}
 	if err != nil {
 		return false, err
@@ -286,13 +286,10 @@ func (s *Service) StepUpByPasskey(ctx context.Context, c Caller, token string, a
 	if s.ceremonies == nil {
 		return Tokens{}, noPasskeys()
 	}
-	return s.stepUp(ctx, c, func(w *work, u User) ([]string, error) {
-		ch, _, err := w.lockChallenge(ctx, token, ChallengeStepUp)
+	return s.stepUp(ctx, c, func(w *work, u User, session Session) ([]string, error) {
+		ch, err := w.ownChallenge(ctx, token, ChallengeStepUp, session)
 		if err != nil {
 			return nil, err
-		}
-		if ch.UserID != u.ID || ch.SessionID != c.Claims.SessionID {
-			return nil, noChallenge(nil)
 		}
 		ok, err := w.usePasskey(ctx, u, EventSteppedUp, ch.Data, answer)
 		if err != nil {

@@ -6,7 +6,8 @@
 // from the one origin that the public URL names. It promises that a passkey is
 // good for no other site, that user verification is always demanded, and that a
 // counter which did not grow is told. It refuses attestation: which make an
-// authenticator is says nothing here.
+// authenticator is says nothing here. It refuses keys that are dear to check
+// signatures with, because a user chooses them.
 package passkey
 
 import (
@@ -62,7 +63,7 @@ func (c *Ceremonies) BeginRegistration(o auth.PasskeyOwner) (options, state []by
 	for _, credential := range u.credentials {
 		known = append(known, credential.Descriptor())
 	}
-	creation, session, err := c.rp.BeginRegistration(u, webauthn.WithExclusions(known))
+	creation, session, err := c.rp.BeginRegistration(u, webauthn.WithExclusions(known), webauthn.WithCredentialParameters(algorithms()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin registration of a passkey: %w", err)
 	}
@@ -75,13 +76,20 @@ func (c *Ceremonies) FinishRegistration(o auth.PasskeyOwner, state, answer []byt
 	if err != nil {
 		return auth.NewPasskey{}, err
 	}
+	if len(answer) > maxAnswer {
+		return auth.NewPasskey{}, unreadable(errTooLong)
+	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
 	if err != nil {
-		return auth.NewPasskey{}, unreadable(err)
+		return auth.NewPasskey{}, unreadable(reason(err))
 	}
+	if err := checkKey(parsed.Response.AttestationObject.AuthData.AttData.CredentialPublicKey); err != nil {
+		return auth.NewPasskey{}, refused(err)
+	}
+	unattested(&parsed.Response.AttestationObject)
 	credential, err := c.rp.CreateCredential(u, session, parsed)
 	if err != nil {
-		return auth.NewPasskey{}, refused(err)
+		return auth.NewPasskey{}, refused(reason(err))
 	}
 	record, err := json.Marshal(credential)
 	if err != nil {
@@ -111,11 +119,22 @@ func (c *Ceremonies) BeginAssertion(o *auth.PasskeyOwner) (options, state []byte
 
 // Credential reads which credential an assertion claims to be of.
 func (*Ceremonies) Credential(answer []byte) ([]byte, error) {
-	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	parsed, err := readAssertion(answer)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, err
 	}
 	return parsed.RawID, nil
+}
+
+func readAssertion(answer []byte) (*protocol.ParsedCredentialAssertionData, error) {
+	if len(answer) > maxAnswer {
+		return nil, unreadable(errTooLong)
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	if err != nil {
+		return nil, unreadable(reason(err))
+	}
+	return parsed, nil
 }
 
 // FinishAssertion judges the browser's answer.
@@ -124,9 +143,12 @@ func (c *Ceremonies) FinishAssertion(o auth.PasskeyOwner, state, answer []byte) 
 	if err != nil {
 		return auth.PasskeyUse{}, err
 	}
-	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
+	parsed, err := readAssertion(answer)
 	if err != nil {
-		return auth.PasskeyUse{}, unreadable(err)
+		return auth.PasskeyUse{}, err
+	}
+	if err := u.checkStored(parsed.RawID); err != nil {
+		return auth.PasskeyUse{}, refused(err)
 	}
 	var credential *webauthn.Credential
 	if len(session.UserID) == 0 {
@@ -140,7 +162,7 @@ func (c *Ceremonies) FinishAssertion(o auth.PasskeyOwner, state, answer []byte) 
 		credential, err = c.rp.ValidateLogin(u, session, parsed)
 	}
 	if err != nil {
-		return auth.PasskeyUse{}, refused(err)
+		return auth.PasskeyUse{}, refused(reason(err))
 	}
 	use := auth.PasskeyUse{CredentialID: credential.ID, Cloned: credential.Authenticator.CloneWarning}
 	if use.Record, err = json.Marshal(credential); err != nil {
@@ -200,16 +222,18 @@ func begun(o auth.PasskeyOwner, state []byte) (u user, session webauthn.SessionD
 	return u, session, nil
 }
 
+var errTooLong = errors.New("the answer is too long")
+
 // unreadable refuses what is no answer of a browser.
 func unreadable(err error) error {
-	f := fault.Wrap(fault.ValidationFailed, "The request has invalid fields.", reason(err))
+	f := fault.Wrap(fault.ValidationFailed, "The request has invalid fields.", err)
 	f.Fields = []fault.Field{{Field: "credential", Message: "is not what navigator.credentials gives, as JSON"}}
 	return f
 }
 
 // refused is the one answer to every credential that is not good.
 func refused(err error) error {
-	return fault.Wrap(fault.InvalidCredentials, "The passkey was refused.", reason(err))
+	return fault.Wrap(fault.InvalidCredentials, "The passkey was refused.", err)
 }
 
 // reason keeps the kind of the library's error for the log, and none of the
