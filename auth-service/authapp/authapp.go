@@ -126,6 +126,7 @@ func (a *App) Run(ctx context.Context) error {
 		lifecycle.Part{Name: "account events", Run: a.accounts.Run},
 		lifecycle.Part{Name: "mails", Run: a.mails.Run},
 		lifecycle.Part{Name: "pruning", Run: a.service.Run},
+		lifecycle.Part{Name: "secrets of second factors", Run: a.service.KeepSealed},
 		lifecycle.Part{Name: "imported hashes", Run: a.expectHashes},
 		lifecycle.Part{Name: "audit trail", Run: a.trail.Run},
 		a.public.Part(),

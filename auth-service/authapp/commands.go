@@ -4,19 +4,38 @@ import (
 	"context"
 	"io"
 
+	"gatehouse.internal/auth-service/internal/sqlstore"
 	"gatehouse.internal/shared/config"
+	"gatehouse.internal/shared/sqldb"
 )
 
 // command is something the program does in place of serving. It gets the
 // arguments behind its name.
 type command func(ctx context.Context, cfg *Config, args []string, stdout io.Writer) error
 
+// openDatabase opens the database of the settings for a command, and gives its
+// store. Whoever gets it closes the database.
+func openDatabase(ctx context.Context, cfg *Config) (*sqlstore.Store, *sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := sqlstore.New(ctx, db)
+	if err != nil {
+		_ = db.Close() // nothing was done
+		return nil, nil, err
+	}
+	return store, db, nil
+}
+
 // commands are known by two words.
 func commands() map[string]command {
 	return map[string]command{
-		"audit verify":   auditVerify,
-		"users announce": usersAnnounce,
-		"users import":   usersImport,
+		"audit verify":    auditVerify,
+		"users announce":  usersAnnounce,
+		"users import":    usersImport,
+		"users reset-mfa": usersResetMFA,
+		"keys reseal":     keysReseal,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +69,13 @@ func (b *mailbox) token(t testing.TB, to string) string {
 	}
 	t.Fatalf("no letter to %s", to)
 	return ""
+}
+
+// has reports whether a letter to the address holds the text.
+func (b *mailbox) has(to, text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.letters[to], func(letter string) bool { return strings.Contains(letter, text) })
 }
 
 // drop is one connection to the mailbox.

@@ -3,6 +3,7 @@ package authapp
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/hex"
 
 	"gatehouse.internal/auth-service/internal/keys"
 )
@@ -40,6 +41,15 @@ func (c *Config) subkeys(purpose string) (key []byte, others [][]byte, err error
 		others, err = c.othersFor(purpose)
 	}
 	return key, others, err
+}
+
+// keyName derives the name of AUTH_ENCRYPTION_KEY, which tells nothing of it.
+func (c *Config) keyName() (string, error) {
+	name, err := c.subkey(purposeKeyName)
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(name[:8]), nil
 }
 
 func derive(secret []byte, purpose string) ([]byte, error) {

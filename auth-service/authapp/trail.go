@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth/trail"
-	"gatehouse.internal/auth-service/internal/sqlstore"
-	"gatehouse.internal/shared/sqldb"
 )
 
 // purposeTrail is that of the key which seals the audit trail.
@@ -78,15 +76,11 @@ func (c *Config) verifyTrail(ctx context.Context, anchors []trail.Anchor, stdout
 	if err != nil {
 		return err
 	}
-	db, err := sqldb.Open(ctx, c.DatabaseURL)
+	store, db, err := openDatabase(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }() // nothing was written
-	store, err := sqlstore.New(ctx, db)
-	if err != nil {
-		return err
-	}
 	r, err := trail.Verify(ctx, store, sealer, time.Now(), anchors)
 	if err != nil {
 		return err

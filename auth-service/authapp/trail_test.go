@@ -31,6 +31,9 @@ func runOn(t *testing.T, cfg authapp.Config, args ...string) (string, error) {
 		"AUTH_ISSUER=" + cfg.Issuer, "AUTH_AUDIENCE=gatehouse", "AUTH_PUBLIC_URL=" + cfg.PublicURL,
 		"AUTH_SMTP_URL=" + cfg.SMTPURL, "AUTH_MAIL_FROM=" + cfg.MailFrom,
 	}
+	if cfg.EncryptionKeyOthers != "" {
+		environ = append(environ, "AUTH_ENCRYPTION_KEY_OTHERS="+string(cfg.EncryptionKeyOthers))
+	}
 	err := authapp.Main(t.Context(), args, environ, &out, io.Discard)
 	return out.String(), err
 }

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
-	"gatehouse.internal/auth-service/internal/sqlstore"
-	"gatehouse.internal/shared/sqldb"
 )
 
 // usersAnnounce is the command "users announce": it has the running service tell
@@ -19,15 +17,11 @@ func usersAnnounce(ctx context.Context, cfg *Config, args []string, stdout io.Wr
 	if len(args) > 0 {
 		return fmt.Errorf("users announce: unknown argument %q", args[0])
 	}
-	db, err := sqldb.Open(ctx, cfg.DatabaseURL)
+	store, db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("users announce: %w", err)
 	}
 	defer func() { _ = db.Close() }() // everything is committed by then
-	store, err := sqlstore.New(ctx, db)
-	if err != nil {
-		return fmt.Errorf("users announce: %w", err)
-	}
 	n, err := auth.AnnounceAccounts(ctx, store, time.Now)
 	_, printErr := fmt.Fprintf(stdout, "%d accounts are announced as soon as the service delivers them\n", n)
 	return errors.Join(err, printErr)

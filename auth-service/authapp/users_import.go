@@ -16,8 +16,6 @@ import (
 	"strings"
 
 	"gatehouse.internal/auth-service/internal/auth"
-	"gatehouse.internal/auth-service/internal/sqlstore"
-	"gatehouse.internal/shared/sqldb"
 )
 
 // Bounds of a file of users.
@@ -45,15 +43,11 @@ func usersImport(ctx context.Context, cfg *Config, args []string, stdout io.Writ
 	if len(problems) > 0 {
 		return printProblems(stdout, args[0], problems)
 	}
-	db, err := sqldb.Open(ctx, cfg.DatabaseURL)
+	store, db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("users import: %w", err)
 	}
 	defer func() { _ = db.Close() }() // everything is committed by then
-	store, err := sqlstore.New(ctx, db)
-	if err != nil {
-		return fmt.Errorf("users import: %w", err)
-	}
 	if problems, err = auth.ImportUsers(ctx, store, users); err != nil {
 		return err
 	}

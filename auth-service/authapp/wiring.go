@@ -30,6 +30,7 @@ const (
 	purposeSigningKeys = "gatehouse auth-service: encryption of signing keys, 1"
 	purposeRefresh     = "gatehouse auth-service: successors of refresh tokens, 1"
 	purposeFactors     = "gatehouse auth-service: encryption of second factors, 1"
+	purposeKeyName     = "gatehouse auth-service: name of the key, 1"
 )
 
 // startTimeout bounds each step of New that works on a database which answers.
@@ -114,6 +115,13 @@ func (a *App) openKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	name, err := a.cfg.keyName()
+	if err != nil {
+		return err
+	}
+	if err := a.store.NoteEncryptionKey(ctx, name, time.Now()); err != nil { // the keys open with it
+		return err
+	}
 	a.health.Add("signing keys", func(ctx context.Context) error {
 		_, _, err := a.keys.EventSigner(ctx)
 		return err
@@ -178,12 +186,27 @@ func (a *App) openService(ctx context.Context) error {
 		FactorKeys: append([][]byte{factorKey}, otherFactorKeys...), EarlierRefreshKeys: otherRefreshKeys, MFARoles: a.cfg.MFARequiredRoles,
 	}, auth.Parts{
 		Store: a.store, Signer: a.keys, Verifier: verifier, Revoker: a.sequencer, Hasher: a.hasher, Throttle: tries,
-		Codes: totp.Codes{Issuer: a.siteName()}, Ceremonies: ceremonies, WakeOutbox: func() { a.accounts.Wake(); a.mails.Wake() },
+		Codes: totp.Codes{Issuer: a.siteName()}, Ceremonies: ceremonies, WakeOutbox: func() { a.accounts.Wake(); a.mails.Wake() }, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
+	if err := a.warnOfServiceAccounts(ctx); err != nil {
+		return err
+	}
 	return a.ensureAdministrator(ctx)
+}
+
+// warnOfServiceAccounts tells of roles that the settings or the role file have
+// taken from service accounts which have them.
+func (a *App) warnOfServiceAccounts(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	found, err := a.service.UnsuitableAccounts(ctx)
+	for _, x := range found {
+		a.log.Warn("tokens of a service account do not name roles that are not for service accounts any more", "account", x.AccountID, "roles", x.Roles)
+	}
+	return err
 }
 
 // publishRoles reads the roles, and has them told to gateways and services.

@@ -39,16 +39,27 @@ type device struct {
 	tags [][deviceTagSize]byte
 }
 
-// deviceKeys makes and reads device tokens.
-type deviceKeys struct{ mac, tag []byte }
+// deviceKeys makes device tokens with the first of its keys, and reads what was
+// made with any: while the secret of the server is replaced, devices that are
+// known stay so. A token keeps what earlier keys wrote of other accounts, until
+// those sign in on the device again.
+type deviceKeys []deviceKey
 
-func newDeviceKeys(secret []byte) deviceKeys {
-	return deviceKeys{mac: keyed(secret, "device token"), tag: keyed(secret, "device account")}
+// deviceKey is made from a secret of the server, a part for each purpose.
+type deviceKey struct{ mac, tag []byte }
+
+func newDeviceKeys(secrets ...[]byte) deviceKeys {
+	all := make(deviceKeys, 0, len(secrets))
+	for _, secret := range secrets {
+		secret = keyed(secret, purposeDevices)
+		all = append(all, deviceKey{mac: keyed(secret, "device token"), tag: keyed(secret, "device account")})
+	}
+	return all
 }
 
 // read gives what a token says; one that is missing, forged, malformed or too
 // old is a device that never signed in.
-func (k deviceKeys) read(text string, now time.Time) (device, bool) {
+func (all deviceKeys) read(text string, now time.Time) (device, bool) {
 	if text == "" || len(text) > maxDeviceText {
 		return device{}, false
 	}
@@ -58,7 +69,8 @@ func (k deviceKeys) read(text string, now time.Time) (device, bool) {
 	}
 	body, mac := data[:len(data)-deviceMACSize], data[len(data)-deviceMACSize:]
 	tags := body[deviceHead:]
-	if !hmac.Equal(mac, keyed(k.mac, string(body))[:deviceMACSize]) || len(tags)%deviceTagSize != 0 {
+	ours := slices.ContainsFunc(all, func(k deviceKey) bool { return hmac.Equal(mac, k.macOf(body)) })
+	if !ours || len(tags)%deviceTagSize != 0 {
 		return device{}, false
 	}
 	issued := time.Unix(int64(binary.BigEndian.Uint32(body[1+deviceIDSize:])), 0)
@@ -73,29 +85,34 @@ func (k deviceKeys) read(text string, now time.Time) (device, bool) {
 }
 
 // write makes the token of a device.
-func (k deviceKeys) write(d device, now time.Time) string {
+func (all deviceKeys) write(d device, now time.Time) string {
 	body := append([]byte{deviceVersion}, d.id[:]...)
 	body = binary.BigEndian.AppendUint32(body, uint32(max(0, now.Unix())))
 	for _, t := range d.tags {
 		body = append(body, t[:]...)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(body, keyed(k.mac, string(body))[:deviceMACSize]...))
+	return base64.RawURLEncoding.EncodeToString(append(body, all[0].macOf(body)...))
 }
 
 // knows reports whether the account with this address signed in on the device.
-func (k deviceKeys) knows(d device, email string) bool {
-	return slices.Contains(d.tags, k.tagOf(d, email))
+func (all deviceKeys) knows(d device, email string) bool {
+	return slices.ContainsFunc(all, func(k deviceKey) bool { return slices.Contains(d.tags, k.tagOf(d, email)) })
 }
 
 // with notes a sign-in to an account, forgetting the oldest of too many.
-func (k deviceKeys) with(d device, email string) device {
-	tag := k.tagOf(d, email)
-	others := slices.DeleteFunc(slices.Clone(d.tags), func(t [deviceTagSize]byte) bool { return t == tag })
-	d.tags = append([][deviceTagSize]byte{tag}, others[:min(len(others), maxDeviceTags-1)]...)
+func (all deviceKeys) with(d device, email string) device {
+	others := slices.Clone(d.tags)
+	for _, k := range all {
+		tag := k.tagOf(d, email)
+		others = slices.DeleteFunc(others, func(t [deviceTagSize]byte) bool { return t == tag })
+	}
+	d.tags = append([][deviceTagSize]byte{all[0].tagOf(d, email)}, others[:min(len(others), maxDeviceTags-1)]...)
 	return d
 }
 
-func (k deviceKeys) tagOf(d device, email string) [deviceTagSize]byte {
+func (k deviceKey) macOf(body []byte) []byte { return keyed(k.mac, string(body))[:deviceMACSize] }
+
+func (k deviceKey) tagOf(d device, email string) [deviceTagSize]byte {
 	return [deviceTagSize]byte(keyed(k.tag, string(d.id[:])+email))
 }
 

@@ -42,6 +42,13 @@ func (w *work) seal(plain, bound []byte) []byte {
 	return aead.Seal(out, out[1:], plain, bound)
 }
 
+// current reports whether the newest key sealed it.
+func (s sealer) current(sealed, bound []byte) bool {
+	plain, err := sealer{aeads: s.aeads[:1]}.open(sealed, bound)
+	clear(plain)
+	return err == nil
+}
+
 // open decrypts what seal gave for the same purpose.
 func (s sealer) open(sealed, bound []byte) ([]byte, error) {
 	for _, aead := range s.aeads {

@@ -6,6 +6,9 @@ import "context"
 type FactorReader interface {
 	// TOTP returns the user's authenticator app, also one that is not confirmed.
 	TOTP(ctx context.Context, userID string) (TOTP, error)
+	// TOTPs returns authenticator apps by user, from those of the user after the
+	// given one on.
+	TOTPs(ctx context.Context, after string, limit int) ([]TOTP, error)
 	// RecoveryCodes returns how many unused recovery codes the user has.
 	RecoveryCodes(ctx context.Context, userID string) (int, error)
 	// Challenge returns the challenge with the hash, also one that has expired.

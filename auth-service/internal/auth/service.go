@@ -41,8 +41,8 @@ type Config struct {
 	// RefreshKey is the server's secret from which successors of refresh tokens
 	// are derived; at least 32 bytes. Changing it ends every session, but for EarlierRefreshKeys.
 	RefreshKey []byte
-	// EarlierRefreshKeys are those that were RefreshKey before, or will be: tokens
-	// that were made with them are good, too.
+	// EarlierRefreshKeys are those that were RefreshKey before, or will be: tokens,
+	// of sessions and of devices, that were made with them are good, too.
 	EarlierRefreshKeys [][]byte
 
 	// FactorKeys encrypt the secrets of second factors, 32 bytes each: the first
@@ -138,7 +138,7 @@ func New(c Config, p Parts) (*Service, error) {
 		store: p.Store, sign: p.Signer, verify: p.Verifier, revoke: p.Revoker, hash: p.Hasher,
 		codes: p.Codes, ceremonies: p.Ceremonies, factorKeys: factorKeys,
 		now: p.Now, random: p.Random, wake: p.WakeOutbox, log: p.Log, throttle: p.Throttle,
-		devices: newDeviceKeys(keyed(c.RefreshKey, purposeDevices)), boundKey: keyed(c.RefreshKey, purposeBounds),
+		devices: newDeviceKeys(append([][]byte{c.RefreshKey}, c.EarlierRefreshKeys...)...), boundKey: keyed(c.RefreshKey, purposeBounds),
 	}
 	if s.throttle == nil {
 		s.throttle = unthrottled{}

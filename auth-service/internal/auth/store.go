@@ -15,6 +15,10 @@ type Store interface {
 	// that failed. change may run again after a conflict with another
 	// transaction, so it must start from nothing each time.
 	InTx(ctx context.Context, change func(tx Tx) error) error
+	// NotRefreshed counts live sessions whose newest refresh token was made before
+	// the given time, and tells when the last of them ends if it is not refreshed;
+	// the zero time if there is none.
+	NotRefreshed(ctx context.Context, before, now time.Time) (n int, until time.Time, err error)
 	// Prune deletes sessions that reached their absolute end, mail tokens that
 	// expired and notes of letters that were sent before the given time, at most
 	// limit of each, and returns how many rows went.

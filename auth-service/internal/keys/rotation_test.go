@@ -178,3 +178,33 @@ func TestOpen_storedKeysAreEncryptedAnewWithTheKeyInUse(t *testing.T) {
 		t.Error("the old key alone opens what was encrypted anew")
 	}
 }
+
+func TestReseal_encryptsAnewAndChangesNothingElse(t *testing.T) {
+	w := newWorld()
+	before := w.open(t)
+	old, next := bytes.Repeat([]byte{7}, 32), bytes.Repeat([]byte{8}, 32)
+	reseal := func(key []byte, others ...[]byte) [2]int {
+		t.Helper()
+		stored, anew, err := keys.Reseal(t.Context(), w.store, key, others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [2]int{stored, anew}
+	}
+	if got := reseal(old); got != [2]int{3, 0} {
+		t.Errorf("with the key in use %v, want 3 keys and none anew", got)
+	}
+	if got := reseal(next, old); got != [2]int{3, 3} {
+		t.Errorf("with another key %v, want 3 keys, all anew", got)
+	}
+	if got := reseal(next, old); got != [2]int{3, 0} {
+		t.Errorf("again %v, want none anew", got)
+	}
+	if _, _, err := keys.Reseal(t.Context(), w.store, old, nil); err == nil {
+		t.Error("a key that opens nothing is taken")
+	}
+	after := w.open(t, func(o *keys.Options) { o.EncryptionKey = next })
+	if diff := cmp.Diff(before.List(t.Context()), after.List(t.Context())); diff != "" {
+		t.Errorf("keys (-before +after):\n%s", diff)
+	}
+}

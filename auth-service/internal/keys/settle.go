@@ -26,7 +26,7 @@ func (m *Manager) start(ctx context.Context) error {
 func (m *Manager) settle(l *ledger) error {
 	const sig = contract.KeyUseSignature
 	l.retireDue()
-	if err := m.reseal(l); err != nil {
+	if _, err := m.sealer.reseal(l); err != nil {
 		return err
 	}
 	if next := l.find(sig, StateNext); next != nil && next.Algorithm != m.options.Algorithm {
@@ -40,25 +40,6 @@ func (m *Manager) settle(l *ledger) error {
 		return l.rotate()
 	}
 	return l.complete()
-}
-
-// reseal encrypts what is stored under another key with the key in use.
-func (m *Manager) reseal(l *ledger) error {
-	for i := range l.records {
-		r := &l.records[i]
-		if !isPublished(*r) || m.sealer.current(*r) {
-			continue
-		}
-		p, err := m.sealer.open(*r)
-		if err != nil {
-			return err
-		}
-		if r.Sealed, err = m.sealer.seal(p, r.Use); err != nil {
-			return fmt.Errorf("seal key %s anew: %w", r.KeyID, err)
-		}
-		l.touch(r.KeyID)
-	}
-	return nil
 }
 
 // settleImported makes the imported key the active one when it is new. Once it

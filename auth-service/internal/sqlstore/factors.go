@@ -18,16 +18,33 @@ type totpRow struct {
 	BlockedUntil int64  `db:"blocked_until"`
 }
 
+const selectTOTP = `SELECT user_id, sealed, created_at, confirmed_at, last_step, wrong, blocked_until FROM totp_factors`
+
+func (x totpRow) factor() auth.TOTP {
+	return auth.TOTP{UserID: x.UserID, Sealed: x.Sealed, CreatedAt: sqldb.Time(x.CreatedAt), ConfirmedAt: sqldb.Time(x.ConfirmedAt),
+		LastStep: x.LastStep, Wrong: int(x.Wrong), BlockedUntil: sqldb.Time(x.BlockedUntil)}
+}
+
 // TOTP returns the user's authenticator app.
 func (r reader) TOTP(ctx context.Context, userID string) (auth.TOTP, error) {
 	var x totpRow
-	err := r.q.GetContext(ctx, &x, `SELECT user_id, sealed, created_at, confirmed_at, last_step, wrong, blocked_until
-		FROM totp_factors WHERE user_id = $1`, userID)
-	if err != nil {
+	if err := r.q.GetContext(ctx, &x, selectTOTP+` WHERE user_id = $1`, userID); err != nil {
 		return auth.TOTP{}, failed("read authenticator app", err)
 	}
-	return auth.TOTP{UserID: x.UserID, Sealed: x.Sealed, CreatedAt: sqldb.Time(x.CreatedAt), ConfirmedAt: sqldb.Time(x.ConfirmedAt),
-		LastStep: x.LastStep, Wrong: int(x.Wrong), BlockedUntil: sqldb.Time(x.BlockedUntil)}, nil
+	return x.factor(), nil
+}
+
+// TOTPs returns authenticator apps by user.
+func (r reader) TOTPs(ctx context.Context, after string, limit int) ([]auth.TOTP, error) {
+	var rows []totpRow
+	if err := r.q.SelectContext(ctx, &rows, selectTOTP+` WHERE user_id > $1 ORDER BY user_id LIMIT $2`, after, limit); err != nil {
+		return nil, failed("list authenticator apps", err)
+	}
+	out := make([]auth.TOTP, 0, len(rows))
+	for _, x := range rows {
+		out = append(out, x.factor())
+	}
+	return out, nil
 }
 
 // SaveTOTP adds the user's authenticator app or replaces it.

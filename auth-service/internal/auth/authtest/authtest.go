@@ -45,6 +45,8 @@ func TestStore(t *testing.T, open func(t *testing.T) auth.Store) {
 		{"the audit trail is filtered and paged, newest first", auditTrail},
 		{"what has expired is pruned and nothing else", pruned},
 		{"an authenticator app comes back as it was saved", totpComesBack},
+		{"authenticator apps are listed by user, page by page", totpsListed},
+		{"sessions that were not refreshed are counted", notRefreshed},
 		{"a recovery code is taken once, and by its user", recoveryCodeOnce},
 		{"a challenge comes back, is taken once and bounded by user", challengeOnce},
 		{"passkeys come back, are listed and are unique", passkeysComeBack},

@@ -34,6 +34,29 @@ func totpComesBack(t *testing.T, s *store) {
 	}
 }
 
+func totpsListed(t *testing.T, s *store) {
+	var want []auth.TOTP
+	for n := range 5 {
+		f := auth.TOTP{UserID: s.user(n).ID, Sealed: []byte{byte(n)}, CreatedAt: Start()}
+		s.must(func(ctx context.Context, tx auth.Tx) error { return tx.SaveTOTP(ctx, f) })
+		want = append(want, f)
+	}
+	s.user(9) // has none
+	var got []auth.TOTP
+	for after := ""; ; after = got[len(got)-1].UserID {
+		page, err := s.TOTPs(t.Context(), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, page...); len(page) < 2 {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("apps (-want +got):\n%s", diff)
+	}
+}
+
 func recoveryCodeOnce(t *testing.T, s *store) {
 	u, other := s.user(1), s.user(2)
 	set := func(hashes ...string) {

@@ -213,3 +213,29 @@ func pastPasswords(t *testing.T, s *store) {
 		t.Errorf("past passwords: %v (-want +got):\n%s", err, diff)
 	}
 }
+
+func notRefreshed(t *testing.T, s *store) {
+	u := s.user(1)
+	late := Start().Add(time.Minute)
+	s.session(1, u, func(x *auth.Session) { x.IdleExpiresAt = Start().Add(50 * time.Minute) })
+	s.session(2, u) // until an hour after the start
+	s.session(3, u, func(x *auth.Session) { x.RotatedAt, x.IdleExpiresAt = late, Start().Add(90*time.Minute) })
+	s.session(4, u, func(x *auth.Session) { x.CreatedAt = late })
+	s.session(5, u, func(x *auth.Session) { x.EndedAt, x.EndCause = Start(), "logout" })
+	s.session(6, u, func(x *auth.Session) { x.IdleExpiresAt = late })
+	for _, c := range []struct {
+		before, now time.Time
+		n           int
+		until       time.Time
+	}{
+		{late, late, 2, Start().Add(time.Hour)},
+		{late, Start().Add(55 * time.Minute), 1, Start().Add(time.Hour)},
+		{late, Start().Add(time.Hour), 0, time.Time{}},
+		{late.Add(time.Minute), late, 4, Start().Add(90 * time.Minute)},
+	} {
+		n, until, err := s.NotRefreshed(t.Context(), c.before, c.now)
+		if err != nil || n != c.n || !until.Equal(c.until) {
+			t.Errorf("before %v, at %v: %d until %v (%v), want %d until %v", c.before, c.now, n, until, err, c.n, c.until)
+		}
+	}
+}
