@@ -41,7 +41,7 @@ type pipeline struct {
 func (p *pipeline) middleware(echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		w, r := c.Response().Writer, c.Request()
-		q := &request{w: w, r: r, route: &route.Route{Name: "none"}}
+		q := &request{w: w, r: r, route: unrouted}
 		if err := p.serve(q); err != nil {
 			p.metrics.refused(q.route.Name, fault.KindOf(err))
 			refuse(w, r, err)
@@ -49,6 +49,9 @@ func (p *pipeline) middleware(echo.HandlerFunc) echo.HandlerFunc {
 		return nil
 	}
 }
+
+// unrouted stands for the route of a request that has none.
+var unrouted = &route.Route{Name: "none"}
 
 // request is what the pipeline finds out about a request.
 type request struct {

@@ -67,7 +67,7 @@ func clientScheme(r *http.Request, trusted []netip.Prefix) string {
 	if r.TLS != nil {
 		return "https"
 	}
-	if !isTrusted(peerAddr(r), trusted) {
+	if len(trusted) == 0 || !isTrusted(peerAddr(r), trusted) {
 		return "http"
 	}
 	given := strings.Join(r.Header.Values("X-Forwarded-Proto"), ",")

@@ -62,7 +62,13 @@ func (o *observer) begin(c echo.Context) *record {
 	}
 	rec.writer.record = rec
 	c.Response().Writer = &rec.writer
-	c.SetRequest(r.WithContext(rec))
+	if extends, ok := r.Context().(interface {
+		Extend(own interface{ Value(key any) any })
+	}); ok {
+		extends.Extend((*recordValues)(rec))
+	} else {
+		c.SetRequest(r.WithContext(rec))
+	}
 	return rec
 }
 

@@ -34,13 +34,25 @@ type recordKey struct{}
 
 // Value finds the record and the request's id beside what the server has to say.
 func (rec *record) Value(key any) any {
-	switch key.(type) {
-	case recordKey:
-		return rec
-	case requestIDKey:
-		return rec.boxed
+	if value := (*recordValues)(rec).Value(key); value != nil {
+		return value
 	}
 	return rec.Context.Value(key)
+}
+
+// recordValues are the values of a record alone, for a context that asks for
+// them itself.
+type recordValues record
+
+// Value finds the record and the request's id.
+func (v *recordValues) Value(key any) any {
+	switch key.(type) {
+	case recordKey:
+		return (*record)(v)
+	case requestIDKey:
+		return v.boxed
+	}
+	return nil
 }
 
 // AfterFunc has f called when the request ends, as context.AfterFunc does, which

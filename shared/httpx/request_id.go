@@ -2,6 +2,8 @@ package httpx
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -33,13 +35,28 @@ func requestID(header http.Header, trusted bool) string {
 	return newID()
 }
 
-// newID makes a UUIDv7, whose order is the order of time.
+// newID makes a UUIDv7, whose order is the order of time. It is no secret, so
+// what is random in it need not come from the system each time.
 func newID() string {
-	id, err := uuid.NewV7()
+	id, err := uuid.NewV7FromReader(random{})
 	if err != nil { // the clock cannot be read; any unique text will do
 		return string(appendRandomHex(appendRandomHex(nil)))
 	}
 	return id.String()
+}
+
+// random is ChaCha8 of a seed from the system.
+type random struct{}
+
+// Read fills p.
+func (random) Read(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		var eight [8]byte
+		binary.NativeEndian.PutUint64(eight[:], rand.Uint64())
+		p = p[copy(p, eight[:]):]
+	}
+	return n, nil
 }
 
 // wellFormedID allows the characters that ids are made of in practice, so that

@@ -65,6 +65,7 @@ type exchange struct {
 	lost    error           // the client does not take the answer
 	eager   bool            // what has come goes out at once
 	pending bool            // something that has come is held back
+	watched bool            // it is looked whether the answer moves
 	quiet   bool            // an event stream or the like, which may be silent
 	moved   atomic.Int64    // when the answer last moved, since started; or idle
 	cut     atomic.Bool     // the answer was ended from here
@@ -102,7 +103,7 @@ func (x *exchange) watchOver(answer io.ReadCloser) error {
 	if x.refused != nil {
 		return x.refused
 	}
-	x.answer = answer
+	x.answer, x.watched = answer, true
 	x.moved.Store(int64(time.Since(x.started)))
 	if x.quiet {
 		x.moved.Store(idle)

@@ -59,13 +59,14 @@ func (h *outHeader) take(from http.Header) {
 
 // setIdentity tells the upstream who is calling.
 func (h *outHeader) setIdentity(call *Call) {
+	given := h.Header["Authorization"]
 	if call.WithholdAuthorization || !call.KeepAuthorization || call.Claims != nil {
 		delete(h.Header, "Authorization")
 	}
 	h.say(contract.HeaderRequestID, call.RequestID)
 	c := call.Claims
 	if !call.WithholdAuthorization && call.Token != "" && (c != nil || len(h.Header["Authorization"]) == 0) {
-		h.say("Authorization", "Bearer "+call.Token)
+		h.say("Authorization", bearer(call.Token, given))
 	}
 	if c == nil {
 		return
@@ -81,6 +82,16 @@ func (h *outHeader) setIdentity(call *Call) {
 	if call.Assertion != "" {
 		h.say(contract.HeaderAssertion, call.Assertion)
 	}
+}
+
+// bearer gives the credentials for a token: those that came with it, if they
+// are the same, which costs no memory.
+func bearer(token string, given []string) string {
+	const scheme = "Bearer "
+	if len(given) == 1 && len(given[0]) == len(scheme)+len(token) && given[0][:len(scheme)] == scheme && given[0][len(scheme):] == token {
+		return given[0]
+	}
+	return scheme + token
 }
 
 func join(roles []string) string {

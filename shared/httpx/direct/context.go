@@ -11,6 +11,7 @@ import (
 // who ask, as most answers are there before anybody has waited.
 type turnContext struct {
 	values context.Context
+	own    interface{ Value(key any) any } // asked first; nil for none
 
 	mu       sync.Mutex
 	done     chan struct{} // nil until somebody asks
@@ -24,13 +25,26 @@ type turnContext struct {
 var _ interface {
 	context.Context
 	AfterFunc(f func()) (stop func() bool)
+	Extend(own interface{ Value(key any) any })
 } = (*turnContext)(nil)
 
 // Deadline says that there is none.
 func (*turnContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Value is that of the server.
-func (c *turnContext) Value(key any) any { return c.values.Value(key) }
+// Value is that of Extend, or else that of the server.
+func (c *turnContext) Value(key any) any {
+	if c.own != nil {
+		if value := c.own.Value(key); value != nil {
+			return value
+		}
+	}
+	return c.values.Value(key)
+}
+
+// Extend has values come from there first, which spares a request with a
+// context of its own. It is for whoever handles the request first, before
+// others know its context.
+func (c *turnContext) Extend(own interface{ Value(key any) any }) { c.own = own }
 
 // Done is closed at the end.
 func (c *turnContext) Done() <-chan struct{} {
