@@ -80,7 +80,7 @@ func TestConfig_refuses(t *testing.T) {
 		{"no life", "AUTH_REFRESH_TTL=0s", "AUTH_REFRESH_TTL"},
 		{"a session that ends before it may rest", "AUTH_SESSION_TTL=1h", "AUTH_SESSION_TTL is below AUTH_REFRESH_TTL"},
 		{"an endless session", "AUTH_SESSION_TTL=20000h", "AUTH_SESSION_TTL"},
-		{"a long grace", "AUTH_REFRESH_GRACE=1h", "AUTH_REFRESH_GRACE"},
+		{"S-R3 a long grace", "AUTH_REFRESH_GRACE=1h", "AUTH_REFRESH_GRACE"},
 		{"short passwords", "AUTH_PASSWORD_MIN_LENGTH=7", "AUTH_PASSWORD_MIN_LENGTH is not within 8 and 64"},
 		{"a limit that is none", "AUTH_LIMIT_ACCOUNT=10", "AUTH_LIMIT_ACCOUNT"},
 		{"a limit over a moment", "AUTH_LIMIT_DEVICE=10/1s", "AUTH_LIMIT_DEVICE: the period 1s is not within"},

@@ -25,9 +25,9 @@ import (
 	"gatehouse.internal/shared/token/tokentest"
 )
 
-// TestAssertions has a service believe nothing but what the gateway signed for
-// it, by the gateway's own key set.
-func TestAssertions(t *testing.T) {
+// A service believes nothing but what the gateway signed for it, by the gateway's
+// own key set: a request that bypasses the gateway is refused.
+func TestAssertions_S_P7_a_service_believes_the_gateway_alone(t *testing.T) {
 	service := &authn.Authenticator{Assertions: true}
 	var seen []string
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

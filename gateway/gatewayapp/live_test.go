@@ -99,7 +99,7 @@ func TestApp_I13_long_answers_end_with_their_session(t *testing.T) {
 	}
 }
 
-func TestApp_I4_a_node_that_knows_too_little_closes_what_demands_more(t *testing.T) {
+func TestApp_I2_I13_a_node_that_knows_too_little_closes_what_demands_more(t *testing.T) {
 	w := newWorld(t, nil)
 	w.answers(goesOn)
 	lax, strict := w.openSocket("/ws/x", w.token(nil)), w.openSocket("/ws/strict/x", w.token(nil))

@@ -64,7 +64,7 @@ func TestPipeline_WhoMayPass(t *testing.T) {
 			if c.kind != "" {
 				wantProblem(t, res, body, c.status, c.kind)
 				if len(w.requests()) != before {
-					t.Error("a refused request reached an upstream (S-T18)")
+					t.Error("S-T18 a refused request reached an upstream")
 				}
 			} else if res.StatusCode != c.status {
 				t.Errorf("got %d %s", res.StatusCode, body)
@@ -120,7 +120,6 @@ func TestPipeline_WhatAnUpstreamIsTold(t *testing.T) {
 	}
 }
 
-// SB: bearer tokens and errors.
 func TestPipeline_Revocation(t *testing.T) {
 	w := newWorld(t, nil)
 	id := func(n int) string { return fmt.Sprintf("01890a5d-ac96-774b-bcce-%012d", n) }

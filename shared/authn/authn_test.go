@@ -102,7 +102,7 @@ func TestAuthenticator_Require(t *testing.T) {
 	}
 }
 
-// With Assertions, nothing but the gateway's own header counts.
+// S-P7: with Assertions, nothing but the gateway's own header counts.
 func TestAuthenticator_Assertions(t *testing.T) {
 	issuer := tokentest.New(t, token.AlgEdDSA)
 	claims := tokentest.Claims(time.Now())

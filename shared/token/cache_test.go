@@ -91,7 +91,7 @@ func TestVerifier_S_T4_LongKidsAreNotLookedFor(t *testing.T) {
 	}
 }
 
-func TestCache_ComparesTimesOnEveryCall(t *testing.T) {
+func TestCache_S_V5_ComparesTimesOnEveryCall(t *testing.T) {
 	cache, issuer, _, at := newCache(t, 100)
 	raw := issuer.Token(tokentest.Claims(noon()))
 	steps := []struct {
@@ -125,7 +125,7 @@ func TestCache_HonoursNotBefore(t *testing.T) {
 	mustRefuse(t, cache, raw, fault.TokenInvalid)
 }
 
-func TestCache_IsEmptyAfterAChangeOfKeys(t *testing.T) {
+func TestCache_S_V5_IsEmptyAfterAChangeOfKeys(t *testing.T) {
 	cache, issuer, keys, _ := newCache(t, 100)
 	raw := issuer.Token(tokentest.Claims(noon()))
 	if _, err := cache.Verify(t.Context(), raw); err != nil {

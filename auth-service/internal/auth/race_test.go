@@ -128,7 +128,7 @@ func TestLogin_F35_racingWithLogoutAllIsDeadOrLater(t *testing.T) {
 	})
 }
 
-func TestAdministrators_theLastOneStaysWhoeverRaces(t *testing.T) {
+func TestAdministrators_SA4_theLastOneStaysWhoeverRaces(t *testing.T) {
 	acts := map[string]func(h *harness, c auth.Caller, id string) error{
 		"demote": func(h *harness, c auth.Caller, id string) error {
 			_, err := h.SetRoles(h.t.Context(), c, id, []string{contract.RoleUser})
@@ -194,7 +194,7 @@ func TestRegister_aCrowdMakesOneAccount(t *testing.T) {
 	})
 }
 
-func TestResetPassword_aTokenWorksOnceWhoeverRaces(t *testing.T) {
+func TestResetPassword_SA4_aTokenWorksOnceWhoeverRaces(t *testing.T) {
 	testenv.EachDatabase(t, func(t *testing.T, url string) {
 		h := newHarness(t, url)
 		h.register("ada@example.com")

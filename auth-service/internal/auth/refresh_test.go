@@ -127,7 +127,7 @@ func TestRefresh_SR1_reuseEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestRefresh_withoutGraceEveryRetryIsReuse(t *testing.T) {
+func TestRefresh_SR3_withoutGraceEveryRetryIsReuse(t *testing.T) {
 	h := onSQLite(t, func(c *auth.Config) { c.RefreshGrace = 0 })
 	first := h.newUser("ada@example.com")
 	second := h.mustRefresh(first.RefreshToken)

@@ -72,7 +72,7 @@ func certificateOf(t *testing.T, s *httptest.Server) string {
 	return inFile(t, "CERTIFICATE", s.Certificate().Raw)
 }
 
-func TestTLSFiles(t *testing.T) {
+func TestTLSFiles_S_P7_both_ends_of_a_hop_prove_who_they_are(t *testing.T) {
 	authority := newPair(t, "authority", nil)
 	server, client, stranger := newPair(t, "orders.internal", authority), newPair(t, "gateway", authority), newPair(t, "gateway", nil)
 	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -79,6 +79,8 @@ var refusedRequests = []struct {
 	{"S-P3 a chunk size with an underscore", post + "Transfer-Encoding: chunked\r\n\r\n1_0\r\nhello\r\n0\r\n\r\n", fault.Malformed},
 	{"S-P3 a chunk size that overflows", post + "Transfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n", fault.Malformed},
 	{"S-P3 a chunk without a size", post + "Transfer-Encoding: chunked\r\n\r\n\r\nhello\r\n0\r\n\r\n", fault.Malformed},
+	{"S-P3 an empty line in the place of the last chunk", post + "Transfer-Encoding: chunked\r\n\r\n\r\n\r\n", fault.Malformed},
+	{"S-P3 an extension in the place of the last chunk", post + "Transfer-Encoding: chunked\r\n\r\n;a\r\n\r\n", fault.Malformed},
 	{"S-P3 an extension without a size", post + "Transfer-Encoding: chunked\r\n\r\n;a\r\nhello\r\n0\r\n\r\n", fault.Malformed},
 	{"S-P3 a space behind a chunk size", post + "Transfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n", fault.Malformed},
 	{"S-P3 a space before a chunk size", post + "Transfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", fault.Malformed},

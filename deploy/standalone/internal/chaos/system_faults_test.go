@@ -3,7 +3,7 @@ package chaos
 // systemFaults happen to everything but the gateways.
 func systemFaults() []scenario {
 	return []scenario{
-		{name: "F45 I2 I12: only the gateways run, and all heals without their starting again", short: true, run: func(w *world) {
+		{name: "F45 S-A2 I2 I12: only the gateways run, and all heals without their starting again", short: true, run: func(w *world) {
 			rest := append(append(w.Auths[:0:0], w.Auths...), w.Brokers...)
 			rest = append(rest, w.Users)
 			if w.Redis != nil {

@@ -221,7 +221,7 @@ func TestRegistry_an_answer_ends_when_its_time_has_come(t *testing.T) {
 	})
 }
 
-func TestRegistry_I4_a_node_that_does_not_know_enough_ends_what_demands_it(t *testing.T) {
+func TestRegistry_I2_I13_a_node_that_does_not_know_enough_ends_what_demands_it(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		for n := range byte(100) {
