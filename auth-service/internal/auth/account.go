@@ -46,7 +46,7 @@ func (s *Service) Me(ctx context.Context, c Caller) (Account, error) {
 }
 
 // DeleteAccount removes the caller's account and everything that belongs to it.
-// Faults: InvalidCredentials, Conflict for the last administrator.
+// Faults: InvalidCredentials, MFARequired, Conflict for the last administrator.
 func (s *Service) DeleteAccount(ctx context.Context, c Caller, password string) error {
 	hash, err := s.confirm(ctx, c, EventDeleted, password)
 	if err != nil {
@@ -107,15 +107,26 @@ func (w *work) spare(ctx context.Context, u User) error {
 }
 
 // confirm checks the caller's password again before something grave, and
-// returns the hash that it matched.
+// returns the hash that it matched. A session that has not shown the second
+// factor of the account does not come so far: the password alone must not take
+// away what it does not open. Fault: MFARequired.
 func (s *Service) confirm(ctx context.Context, c Caller, event, password string) (string, error) {
-	u, _, err := s.self(ctx, c)
+	u, session, err := s.self(ctx, c)
+	if err == nil {
+		err = unshown(u, session)
+	}
 	if err != nil {
 		return "", err
 	}
+	return u.PasswordHash, s.confirmPassword(ctx, c, u, event, password)
+}
+
+// confirmPassword checks the password of the caller, who is u. A failure is
+// recorded under the event.
+func (s *Service) confirmPassword(ctx context.Context, c Caller, u User, event, password string) error {
 	try, err := s.attemptConfirm(ctx, c, event)
 	if err != nil {
-		return "", err
+		return err
 	}
 	matches, err := s.hash.Matches(ctx, u.PasswordHash, password)
 	if err == nil && !matches {
@@ -123,12 +134,25 @@ func (s *Service) confirm(ctx context.Context, c Caller, event, password string)
 			fault.New(fault.InvalidCredentials, "The password is wrong."))
 	}
 	try.settle(ctx, err)
-	return u.PasswordHash, err
+	return err
 }
 
-// confirmed is the caller's user, locked, and session, if the password is still
-// the one that was confirmed.
+// confirmed is the caller's user, locked, and session, if what confirm has found
+// is so still.
 func (w *work) confirmed(ctx context.Context, hash string) (User, Session, error) {
+	u, s, err := w.unchanged(ctx, hash)
+	if err == nil {
+		err = unshown(u, s)
+	}
+	if err != nil {
+		return User{}, Session{}, err
+	}
+	return u, s, nil
+}
+
+// unchanged is the caller's user, locked, and session, if the password is still
+// the one that was confirmed.
+func (w *work) unchanged(ctx context.Context, hash string) (User, Session, error) {
 	u, s, err := w.self(ctx)
 	if err != nil {
 		return User{}, Session{}, err

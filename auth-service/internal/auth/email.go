@@ -92,7 +92,7 @@ func (s *Service) ResendVerification(ctx context.Context, c Caller) error {
 }
 
 // ChangeEmail mails a link to a new address; the change takes effect when it is
-// confirmed with VerifyEmail. Faults: InvalidCredentials, RateLimited.
+// confirmed with VerifyEmail. Faults: InvalidCredentials, MFARequired, RateLimited.
 func (s *Service) ChangeEmail(ctx context.Context, c Caller, newEmail, currentPassword string) error {
 	address, err := parseEmail("new_email", newEmail)
 	if err != nil {

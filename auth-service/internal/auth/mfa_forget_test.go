@@ -30,7 +30,7 @@ func TestFactors_aLaterOneGivesNothingBackToSessionsThatShowedAnEarlierOne(t *te
 		wantKind(t, "the thief removes the new factor", h.RemoveTOTP(t.Context(), h.with(thief), proof), fault.InvalidCredentials)
 		_, err := h.NewRecoveryCodes(t.Context(), h.with(thief), proof)
 		wantKind(t, "the thief makes recovery codes", err, fault.InvalidCredentials)
-		_, err = h.EnrolTOTP(t.Context(), h.with(thief))
+		_, err = h.EnrolTOTP(t.Context(), h.with(thief), "")
 		wantKind(t, "the thief begins another app", err, fault.MFARequired)
 		if _, c := h.refreshed(owner); !c.SecondFactor() || !c.HasRole(contract.RoleAdmin) {
 			t.Errorf("the owner's session has methods %v, roles %v", c.Methods, c.Roles)

@@ -16,15 +16,18 @@ type Proof struct{ Password, Code string }
 // withFactor runs a change of the caller's second factors once the proof was
 // shown. A failure is recorded under the event.
 func (s *Service) withFactor(ctx context.Context, c Caller, event string, p Proof, change func(*work, User) error) error {
-	hash, err := s.confirm(ctx, c, event, p.Password)
+	asked, _, err := s.self(ctx, c)
 	if err != nil {
+		return err
+	}
+	if err := s.confirmPassword(ctx, c, asked, event, p.Password); err != nil {
 		return err
 	}
 	if err := s.attemptChange(ctx, c, event); err != nil {
 		return err
 	}
 	_, err = s.do(ctx, c, func(w *work) error {
-		u, session, err := w.confirmed(ctx, hash)
+		u, session, err := w.unchanged(ctx, asked.PasswordHash)
 		if err != nil {
 			return err
 		}
@@ -85,9 +88,11 @@ func noFactor() error {
 }
 
 // StepUp shows a second factor in a session that has not shown one yet. The
-// answer has a new access token for the same session, and no refresh token: the
-// one that the client has stays good. Faults: Conflict without a second factor,
-// InvalidCredentials, RateLimited.
+// answer has a new access token for the same session, which expires with the
+// caller's, and no refresh token: the one that the client has stays good. So
+// nobody who has an access token alone lives on by it. Faults: Conflict without a
+// second factor, and in a session that has shown one, whose next refresh gives a
+// token that tells; InvalidCredentials, RateLimited.
 func (s *Service) StepUp(ctx context.Context, c Caller, code string) (Tokens, error) {
 	return s.stepUp(ctx, c, func(w *work, u User, _ Session) ([]string, error) {
 		return w.checkCode(ctx, u, EventSteppedUp, code)
@@ -101,6 +106,9 @@ func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User, S
 		if err != nil {
 			return err
 		}
+		if !w.now.Before(c.Claims.ExpiresAt) { // let in by a verifier's leeway
+			return fault.New(fault.TokenExpired, "The access token has expired.")
+		}
 		if !u.MFAEnabled {
 			return noFactor()
 		}
@@ -108,8 +116,12 @@ func (s *Service) stepUp(ctx context.Context, c Caller, show func(*work, User, S
 		if err != nil || shown == nil {
 			return err
 		}
+		if session.secondFactor() { // also by a factor that the caller set up
+			return fault.New(fault.Conflict, "The session has shown a second factor already: refresh the token.")
+		}
 		session.Methods = joined(session.Methods, shown)
 		out = w.issue(u, &session, refreshToken{})
+		out.claims.ExpiresAt = earlier(out.claims.ExpiresAt, c.Claims.ExpiresAt)
 		if err := w.shown(ctx, &session); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (a app) wrong() string {
 // enrol sets an authenticator app up in a session.
 func (h *harness) enrol(tokens auth.Tokens) (app, []string) {
 	h.t.Helper()
-	e, err := h.EnrolTOTP(h.t.Context(), h.with(tokens))
+	e, err := h.EnrolTOTP(h.t.Context(), h.with(tokens), "")
 	if err != nil {
 		h.t.Fatalf("enrol: %v", err)
 	}
@@ -105,7 +105,7 @@ func (h *harness) mustSecondStep(email, code string) auth.Tokens {
 func TestTOTP_isAskedForOnceItIsConfirmed(t *testing.T) {
 	h := onSQLite(t)
 	tokens := h.newUser("ada@example.com")
-	e, err := h.EnrolTOTP(t.Context(), h.with(tokens))
+	e, err := h.EnrolTOTP(t.Context(), h.with(tokens), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestTOTP_isAskedForOnceItIsConfirmed(t *testing.T) {
 	if err != nil || len(codes) != 10 {
 		t.Fatalf("confirm: %v, %v", codes, err)
 	}
-	_, err = h.EnrolTOTP(t.Context(), h.with(tokens))
+	_, err = h.EnrolTOTP(t.Context(), h.with(tokens), "")
 	wantKind(t, "a second app", err, fault.Conflict)
 	if me, err := h.Me(t.Context(), h.with(tokens)); err != nil || !me.MFAEnabled {
 		t.Errorf("account %+v (%v), want mfa enabled", me, err)
@@ -167,7 +167,7 @@ func TestTOTP_theSecretIsStoredSealed(t *testing.T) {
 	}
 	// A row that was moved to another user opens for nobody.
 	other := h.newUser("eve@example.com")
-	if _, err := h.EnrolTOTP(t.Context(), h.with(other)); err != nil {
+	if _, err := h.EnrolTOTP(t.Context(), h.with(other), ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.db.Exec(`UPDATE totp_factors SET sealed = $1`, sealed); err != nil {

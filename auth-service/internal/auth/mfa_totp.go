@@ -12,6 +12,10 @@ import (
 const (
 	totpSecretSize = 20 // bytes, as many as HMAC-SHA-1 gives (RFC 4226 section 4)
 	enrolmentTTL   = time.Hour
+	// recentSignIn is how long after a sign-in an app is set up without the
+	// password. Whoever stole a token has more of its time left than that, most
+	// likely, and must not become the one who has the account's second factor.
+	recentSignIn = 10 * time.Minute
 )
 
 // secondFactor reports whether the session's user has shown a second factor.
@@ -22,21 +26,36 @@ func mfaRequired() error {
 	return fault.New(fault.MFARequired, "This needs a second factor: show it at /auth/mfa/step-up.")
 }
 
+// unshown refuses a session that has not shown the second factor which its user
+// has.
+func unshown(u User, s Session) error {
+	if u.MFAEnabled && !s.secondFactor() {
+		return mfaRequired()
+	}
+	return nil
+}
+
 // EnrolTOTP begins to set up an authenticator app. It counts once ConfirmTOTP
-// got a code of it. Faults: Conflict if there is one, MFARequired if the user
-// has another factor and this session has not shown it, RateLimited.
-func (s *Service) EnrolTOTP(ctx context.Context, c Caller) (Enrolment, error) {
+// got a code of it. The password may be empty within 10 minutes of the sign-in.
+// Faults: Conflict if there is an app, MFARequired if the user has another factor
+// and this session has not shown it, ValidationFailed if the password is needed,
+// InvalidCredentials, RateLimited.
+func (s *Service) EnrolTOTP(ctx context.Context, c Caller, password string) (Enrolment, error) {
 	if err := s.attemptChange(ctx, c, EventEnrolmentStarted); err != nil {
 		return Enrolment{}, err
 	}
+	hash := ""
+	if password != "" {
+		var err error
+		if hash, err = s.confirm(ctx, c, EventEnrolmentStarted, password); err != nil {
+			return Enrolment{}, err
+		}
+	}
 	var out Enrolment
 	_, err := s.do(ctx, c, func(w *work) error {
-		u, session, err := w.self(ctx)
+		u, err := w.enrolling(ctx, hash)
 		if err != nil {
 			return err
-		}
-		if u.MFAEnabled && !session.secondFactor() {
-			return mfaRequired()
 		}
 		t, err := w.TOTP(ctx, u.ID)
 		if err != nil && !fault.Is(err, fault.NotFound) {
@@ -63,6 +82,23 @@ func (s *Service) EnrolTOTP(ctx context.Context, c Caller) (Enrolment, error) {
 	return out, nil
 }
 
+// enrolling is the caller's user, locked, if the session may set an app up: by
+// the password, which matched the hash, or because it was just opened.
+func (w *work) enrolling(ctx context.Context, hash string) (User, error) {
+	if hash != "" {
+		u, _, err := w.confirmed(ctx, hash)
+		return u, err
+	}
+	u, session, err := w.self(ctx)
+	if err == nil {
+		err = unshown(u, session)
+	}
+	if err == nil && w.now.Sub(session.CreatedAt) > recentSignIn {
+		err = fault.Invalid(fault.Field{Field: "password", Message: "is required: the sign-in was more than 10 minutes ago"})
+	}
+	return u, err
+}
+
 // ConfirmTOTP makes the app that EnrolTOTP began count, by a first code of it,
 // and returns new recovery codes. The session has shown a second factor from
 // then on. Faults: Conflict if nothing waits to be confirmed,
@@ -74,8 +110,8 @@ func (s *Service) ConfirmTOTP(ctx context.Context, c Caller, code string) ([]str
 		if err != nil {
 			return err
 		}
-		if u.MFAEnabled && !session.secondFactor() {
-			return mfaRequired() // another factor came meanwhile
+		if err := unshown(u, session); err != nil {
+			return err // another factor came meanwhile
 		}
 		t, err := w.TOTP(ctx, u.ID)
 		if err != nil && !fault.Is(err, fault.NotFound) {

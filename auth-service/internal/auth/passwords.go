@@ -19,7 +19,7 @@ const (
 
 // ChangePassword sets a new password, ends every session of the user and opens
 // a fresh one for the caller. Faults: InvalidCredentials for a wrong current
-// password, WeakPassword, PasswordReused.
+// password, MFARequired, WeakPassword, PasswordReused.
 func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next string) (Tokens, error) {
 	old, err := s.confirm(ctx, c, EventPasswordChanged, current)
 	if err != nil {

@@ -119,7 +119,7 @@ func TestFactors_changesAreBoundedBySession(t *testing.T) {
 	change := func(by auth.Tokens, i int) error {
 		switch i % 4 {
 		case 0:
-			_, err := h.EnrolTOTP(t.Context(), h.with(by))
+			_, err := h.EnrolTOTP(t.Context(), h.with(by), "")
 			return err
 		case 1:
 			_, err := h.NewRecoveryCodes(t.Context(), h.with(by), auth.Proof{Password: goodPassword})

@@ -91,11 +91,15 @@ func (a *api) factors(c echo.Context, who auth.Caller) error {
 	})
 }
 
+// enrolTOTP takes the password, too: it may be left out soon after the sign-in.
 func (a *api) enrolTOTP(c echo.Context, who auth.Caller) error {
-	if err := bindNothing(c); err != nil {
+	var body struct {
+		Password string `json:"password"`
+	}
+	if err := bindOptional(c, &body); err != nil {
 		return err
 	}
-	e, err := a.Service.EnrolTOTP(c.Request().Context(), who)
+	e, err := a.Service.EnrolTOTP(c.Request().Context(), who, body.Password)
 	if err != nil {
 		return err
 	}

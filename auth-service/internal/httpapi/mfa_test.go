@@ -120,7 +120,7 @@ func TestAPI_second_factor(t *testing.T) {
 func TestAPI_step_up_keeps_the_session(t *testing.T) {
 	w := newWorld(t)
 	w.register(ada)
-	old := w.login(ada, password)
+	old, other := w.login(ada, password), w.login(ada, password)
 	secret, _ := w.enrolled(w.login(ada, password))
 	w.call("POST", "/auth/mfa/step-up", fields{"code": "123"}, bearer(old.AccessToken)).wantProblem(401, "invalid_credentials")
 	a := w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, bearer(old.AccessToken)).want(200)
@@ -128,11 +128,43 @@ func TestAPI_step_up_keeps_the_session(t *testing.T) {
 	if got.SessionID != old.SessionID || got.AccessToken == "" || got.RefreshToken != "" {
 		t.Errorf("step-up answer %s", a.body)
 	}
-	a = w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, bearer(old.AccessToken), cookieOf(contract.CookieRefresh, old.RefreshToken)).want(200)
+	w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, bearer(got.AccessToken)).wantProblem(409, "conflict")
+	a = w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, bearer(other.AccessToken), cookieOf(contract.CookieRefresh, other.RefreshToken)).want(200)
 	if set := a.setCookies(); len(set) != 1 || strings.Contains(string(a.body), "access_token") {
 		t.Errorf("to a client with cookies: %s, %v", a.body, set)
 	}
 	w.call("POST", "/auth/refresh", fields{"refresh_token": old.RefreshToken}).want(200)
+}
+
+func TestAPI_setting_an_app_up_takes_the_password_later_on(t *testing.T) {
+	w := newWorld(t)
+	w.register(ada)
+	s := w.login(ada, password)
+	w.clock.advance(11 * time.Minute)
+	enrol := func(body any) answer { return w.call("POST", "/auth/mfa/totp", body, bearer(s.AccessToken)) }
+	for _, body := range []any{nil, fields{}, fields{"password": ""}} {
+		p := decoded[struct{ Errors []struct{ Field string } }](enrol(body).wantProblem(422, "validation_failed"))
+		if len(p.Errors) != 1 || p.Errors[0].Field != "password" {
+			t.Errorf("%v: errors %v, want one about the password", body, p.Errors)
+		}
+	}
+	enrol(fields{"password": nextPassword}).wantProblem(401, "invalid_credentials")
+	enrol(fields{"password": password}).want(200)
+}
+
+func TestAPI_what_takes_the_password_takes_the_second_factor_too(t *testing.T) {
+	w := newWorld(t)
+	w.register(ada)
+	old := w.login(ada, password)
+	secret, _ := w.enrolled(w.login(ada, password))
+	change := func(token string) answer {
+		return w.call("PUT", "/auth/password", fields{"current_password": password, "new_password": nextPassword}, bearer(token))
+	}
+	w.call("PUT", "/auth/email", fields{"current_password": password, "new_email": "new@example.com"}, bearer(old.AccessToken)).wantProblem(403, "mfa_required")
+	w.call("DELETE", "/auth/me", fields{"password": password}, bearer(old.AccessToken)).wantProblem(403, "mfa_required")
+	change(old.AccessToken).wantProblem(403, "mfa_required")
+	up := decoded[tokens](w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, bearer(old.AccessToken)).want(200))
+	change(up.AccessToken).want(200)
 }
 
 func TestAPI_an_administrator_resets_second_factors(t *testing.T) {
