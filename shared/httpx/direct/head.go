@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"gatehouse.internal/shared/httpx/framing"
 )
 
 // head says the start line and the fields of the final answer, but for those
@@ -85,7 +87,7 @@ func (a *answer) interim(status int) {
 func (a *answer) announce(values []string) {
 	for _, line := range values {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = canonical(strings.Trim(name, " \t")); name != "" {
+			if name = framing.Canonical(strings.Trim(name, " \t")); name != "" {
 				a.trailers = append(a.trailers, name)
 			}
 		}
@@ -119,7 +121,7 @@ func (a *answer) trail() {
 // mayTrail reports whether a field may stand behind the body (RFC 9110 section
 // 6.5.1).
 func mayTrail(name string) bool {
-	switch canonical(name) {
+	switch framing.Canonical(name) {
 	case "Content-Length", "Transfer-Encoding", "Trailer", "Connection", "Host":
 		return false
 	}

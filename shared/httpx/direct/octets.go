@@ -37,17 +37,6 @@ func all(text string, set byte) bool {
 	return true
 }
 
-// isValue reports whether a text has no control characters but tabs (RFC 9110
-// section 5.5).
-func isValue(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // visible reports whether a text is of ASCII that can be seen.
 func visible(text string) bool {
 	for i := range len(text) {
@@ -56,19 +45,6 @@ func visible(text string) bool {
 		}
 	}
 	return true
-}
-
-// canonical gives the spelling of a name that http.Header uses.
-func canonical(name string) string {
-	upper := true
-	for i := range len(name) {
-		c := name[i]
-		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
-			return textproto.CanonicalMIMEHeaderKey(name)
-		}
-		upper = c == '-'
-	}
-	return name
 }
 
 // safeValue gives a value that cannot end its line, as net/http does for what

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+
+	"gatehouse.internal/shared/httpx/framing"
 )
 
 const (
@@ -82,10 +84,10 @@ func (q *request) fields(text string) bool {
 		var line string
 		line, text, _ = strings.Cut(text, "\r\n")
 		colon := strings.IndexByte(line, ':')
-		if colon <= 0 || !isName(line[:colon]) || !isValue(line[colon+1:]) {
+		if colon <= 0 || !isName(line[:colon]) || !framing.FieldValue(line[colon+1:]) {
 			return false
 		}
-		name, value := canonical(line[:colon]), textproto.TrimString(line[colon+1:])
+		name, value := framing.Canonical(line[:colon]), textproto.TrimString(line[colon+1:])
 		keep, ok := q.field(name, value)
 		if !ok {
 			return false

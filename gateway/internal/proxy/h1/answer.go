@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"gatehouse.internal/shared/httpx/framing"
 )
 
 // answer makes the answer from its head. The connection is given back at once
@@ -103,7 +105,7 @@ func announce(res *http.Response) {
 	delete(res.Header, "Trailer")
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
-			name := canonical(trim(element))
+			name := framing.Canonical(trim(element))
 			switch name {
 			case "", "Content-Length", "Transfer-Encoding", "Trailer", "Host", "Connection":
 				continue

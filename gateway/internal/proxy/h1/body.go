@@ -24,10 +24,10 @@ type Whole interface {
 	Whole() bool
 }
 
-type framing byte
+type bodyKind byte
 
 const (
-	counted framing = iota
+	counted bodyKind = iota
 	chunked
 	untilClose
 )
@@ -42,7 +42,7 @@ type body struct {
 	stop func() bool // of the watch on the request's context
 	stay time.Duration
 
-	kind   framing
+	kind   bodyKind
 	left   int64 // of a counted body
 	chunks chunks
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"gatehouse.internal/shared/httpx/framing"
 )
 
 var (
@@ -70,7 +72,7 @@ func chunkSize(line []byte) (int64, error) {
 		}
 		n = n<<4 | int64(digit)
 	}
-	if i == 0 || i > 15 || !validValue(line[i:]) {
+	if i == 0 || i > 15 || !framing.FieldValue(string(line[i:])) {
 		return 0, errChunk
 	}
 	// RFC 9112 section 7.1.1 knows "bad" white space behind the size. Before the
@@ -111,7 +113,7 @@ func trailers(in *reader) (http.Header, error) {
 		if !ok {
 			return nil, errTrailers
 		}
-		switch name = canonical(name); name {
+		switch name = framing.Canonical(name); name {
 		case "Content-Length", "Transfer-Encoding", "Trailer", "Host", "Connection":
 			continue
 		}

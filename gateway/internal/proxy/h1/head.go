@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"strings"
+
+	"gatehouse.internal/shared/httpx/framing"
 )
 
 // What can be wrong with the head of an answer.
@@ -91,7 +92,7 @@ func statusLine(line []byte) (minor, status int, err error) {
 		}
 		status = status*10 + int(c-'0')
 	}
-	if minor != 0 && minor != 1 || status < 100 || len(line) > least && line[least] != ' ' || !validValue(line[least:]) {
+	if minor != 0 && minor != 1 || status < 100 || len(line) > least && line[least] != ' ' || !framing.FieldValue(string(line[least:])) {
 		return 0, 0, errNotHTTP
 	}
 	return minor, status, nil
@@ -125,7 +126,7 @@ func ParseHead(p []byte) (Head, error) {
 		if !ok {
 			return Head{}, errField
 		}
-		name = canonical(name)
+		name = framing.Canonical(name)
 		if err := h.frame(name, value); err != nil {
 			return Head{}, err
 		}
@@ -186,7 +187,7 @@ func cutField(line string) (name, value string, ok bool) {
 		return "", "", false
 	}
 	name, value = line[:colon], trim(line[colon+1:])
-	return name, value, validName(name) && validValue(value)
+	return name, value, validName(name) && framing.FieldValue(value)
 }
 
 func trim(text string) string {
@@ -207,30 +208,6 @@ func validName(name string) bool {
 		}
 	}
 	return true
-}
-
-// validValue reports whether a text has no control characters but the tab (RFC
-// 9110 section 5.5).
-func validValue[text string | []byte](value text) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// canonical gives the spelling of a name that http.Header uses.
-func canonical(name string) string {
-	upper := true
-	for i := range len(name) {
-		c := name[i]
-		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
-			return textproto.CanonicalMIMEHeaderKey(name)
-		}
-		upper = c == '-'
-	}
-	return name
 }
 
 var token = func() (t [256]bool) {
