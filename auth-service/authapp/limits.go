@@ -16,6 +16,7 @@ type LimitSettings struct {
 	Device    auth.Limit `env:"AUTH_LIMIT_DEVICE" envDefault:"10/15m"`
 	Confirm   auth.Limit `env:"AUTH_LIMIT_CONFIRM" envDefault:"10/15m"`
 	Sender    auth.Limit `env:"AUTH_LIMIT_LETTERS_FROM" envDefault:"60/1h"`
+	Refresh   auth.Limit `env:"AUTH_LIMIT_REFRESH" envDefault:"600/1h"`
 	Recipient auth.Limit `env:"AUTH_LIMIT_LETTERS_TO" envDefault:"5/1h"`
 }
 
@@ -26,7 +27,7 @@ func (l *LimitSettings) check(p *problems) {
 	}{
 		{"AUTH_LIMIT_ACCOUNT_ADDRESS", l.Pair}, {"AUTH_LIMIT_ACCOUNT", l.Account}, {"AUTH_LIMIT_ADDRESS", l.Address},
 		{"AUTH_LIMIT_DEVICE", l.Device}, {"AUTH_LIMIT_CONFIRM", l.Confirm}, {"AUTH_LIMIT_LETTERS_FROM", l.Sender},
-		{"AUTH_LIMIT_LETTERS_TO", l.Recipient},
+		{"AUTH_LIMIT_REFRESH", l.Refresh}, {"AUTH_LIMIT_LETTERS_TO", l.Recipient},
 	} {
 		p.add(s.name, s.limit.Check())
 	}
@@ -40,7 +41,7 @@ const longestLetterNote = 24 * time.Hour
 func (l *LimitSettings) limits() auth.Limits {
 	return auth.Limits{
 		Pair: l.Pair, Account: l.Account, Address: l.Address, Device: l.Device, Confirm: l.Confirm,
-		Sender: l.Sender, Recipient: l.Recipient,
+		Sender: l.Sender, Refresh: l.Refresh, Recipient: l.Recipient,
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	BoundDevice  = "device"
 	BoundConfirm = "confirmation"
 	BoundSender  = "letters"
+	BoundRefresh = "refresh"
 )
 
 // attempt is one try of a password, counted before the password is looked at,

@@ -22,12 +22,22 @@ type fakeThrottle struct {
 	mu    sync.Mutex
 	taken map[string]int
 	told  map[string]bool
+	limit map[string]auth.Limit // by the name of a bound
+	asked func()                // called by whatever asks a server in production
 }
 
 func (f *fakeThrottle) Take(_ context.Context, bounds []auth.Bound) auth.Verdict {
+	if f.asked != nil {
+		f.asked()
+	}
+	return f.TakeHere(bounds)
+}
+
+func (f *fakeThrottle) TakeHere(bounds []auth.Bound) auth.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, b := range bounds {
+		f.limit[b.Name] = b.Limit
 		if f.taken[b.Key] >= b.Tries {
 			fresh := !f.told[b.Key]
 			f.told[b.Key] = true
@@ -74,7 +84,7 @@ func (f *fakeThrottle) counted() map[string]int {
 	out := map[string]int{}
 	for key, n := range f.taken {
 		kind, _, _ := strings.Cut(key, ":")
-		if n > 0 && kind != auth.BoundSender && kind != auth.BoundTrail && kind != auth.BoundChanges {
+		if n > 0 && kind != auth.BoundSender && kind != auth.BoundTrail && kind != auth.BoundRefresh && kind != auth.BoundChanges {
 			out[kind] += n
 		}
 	}

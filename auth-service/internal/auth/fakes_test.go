@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,11 +136,18 @@ type faultyStore struct {
 	rollBack atomic.Bool // transactions are rolled back at the end
 	unknown  atomic.Bool // transactions are committed, but nobody learns of it
 	down     atomic.Bool // reads fail
+	again    atomic.Bool // transactions are rolled back once, and run again
+	running  atomic.Int32
 }
 
 func errDown() error { return fault.New(fault.Unavailable, "down") }
 
 func (f *faultyStore) InTx(ctx context.Context, change func(auth.Tx) error) error {
+	f.running.Add(1)
+	defer f.running.Add(-1)
+	if f.again.Load() {
+		_ = f.Store.InTx(ctx, func(tx auth.Tx) error { return errors.Join(change(tx), errDown()) })
+	}
 	err := f.Store.InTx(ctx, func(tx auth.Tx) error {
 		if err := change(tx); err != nil {
 			return err

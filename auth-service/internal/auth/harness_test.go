@@ -61,7 +61,7 @@ func newHarness(t testing.TB, url string, change ...func(*auth.Config)) *harness
 	h.signer = &fakeSigner{clock: h.clock}
 	h.gateway = &gateway{db: db}
 	h.codes = totp.Codes{Issuer: "gateway.test"}
-	h.tries = &fakeThrottle{taken: map[string]int{}, told: map[string]bool{}}
+	h.tries = &fakeThrottle{taken: map[string]int{}, told: map[string]bool{}, limit: map[string]auth.Limit{}}
 	h.config = auth.Config{
 		Issuer: "https://issuer.test", Audience: []string{"api"}, RefreshGrace: grace, RefreshKey: []byte(strings.Repeat("k", 32)),
 		FactorKeys: [][]byte{[]byte(strings.Repeat("f", 32))},

@@ -17,6 +17,9 @@ type Throttle interface {
 	// none of them if any is used up: of N tries at once exactly as many are
 	// allowed as are left.
 	Take(ctx context.Context, bounds []Bound) Verdict
+	// TakeHere is Take, counted by this replica alone, at once: it asks nobody, so
+	// it is fit for a transaction.
+	TakeHere(bounds []Bound) Verdict
 	// Return takes one try back from each of the bounds.
 	Return(ctx context.Context, bounds []Bound)
 	// Used tells how many tries are taken up under each of the bounds, without
@@ -61,9 +64,12 @@ type Limits struct {
 	Device  Limit // for one account from one device that has signed in to it before
 	Confirm Limit // when a signed-in user has to give the password again, for each session
 	Sender  Limit // letters that one network address, or one user, may have sent to people
+	// Refresh bounds refreshes of one session. It never bounds them to fewer than
+	// four in the life of an access token.
+	Refresh Limit
 
-	// Recipient bounds letters to one address that anybody can have sent. It is
-	// never without a bound; zero is the default.
+	// Recipient bounds letters of one kind to one address that anybody can have
+	// sent. It is never without a bound; zero is the default.
 	Recipient Limit
 }
 
@@ -76,6 +82,7 @@ func DefaultLimits() Limits {
 		Device:  Limit{10, 15 * time.Minute},
 		Confirm: Limit{10, 15 * time.Minute},
 		Sender:  Limit{60, time.Hour},
+		Refresh: Limit{600, time.Hour},
 
 		Recipient: defaultRecipient,
 	}
@@ -106,13 +113,14 @@ func (l Limit) Check() error {
 
 func (l Limits) check() error {
 	return errors.Join(l.Pair.Check(), l.Account.Check(), l.Address.Check(), l.Device.Check(), l.Confirm.Check(), l.Sender.Check(),
-		l.Recipient.Check())
+		l.Refresh.Check(), l.Recipient.Check())
 }
 
 // unthrottled allows everything.
 type unthrottled struct{}
 
 func (unthrottled) Take(context.Context, []Bound) Verdict        { return Verdict{Allowed: true} }
+func (unthrottled) TakeHere([]Bound) Verdict                     { return Verdict{Allowed: true} }
 func (unthrottled) Return(context.Context, []Bound)              {}
 func (unthrottled) Used(_ context.Context, bounds []Bound) []int { return make([]int, len(bounds)) }
 func (unthrottled) Forget(context.Context, []Bound)              {}

@@ -22,7 +22,7 @@ const (
 // else's, in whose name a stranger has registered to have letters sent there.
 func (w *work) notice(ctx context.Context, u User, m Mail) error {
 	if !u.EmailVerified {
-		if ok, err := w.allowMail(ctx, u.Email); err != nil || !ok {
+		if ok, err := w.allowMail(ctx, mailNews, u.Email); err != nil || !ok {
 			return err
 		}
 	}
@@ -46,9 +46,18 @@ func (w *work) inform(ctx context.Context, u User, m Mail) error {
 	return w.letter(ctx, m)
 }
 
+// mailNews is the kind of letters without a link, for allowMail; the kind of one
+// with a link is the purpose of its token.
+const mailNews = ""
+
 // allowMail notes that a letter somebody asked for goes to the address, unless
-// too many did.
-func (w *work) allowMail(ctx context.Context, address string) (bool, error) {
+// too many of the kind did. Each kind has its own allowance: whoever has used one
+// up has sent the reader as many of those letters, with links that are good; and
+// keeps none of another kind away, such as the one that the reader asks for.
+func (w *work) allowMail(ctx context.Context, kind, address string) (bool, error) {
+	if kind != mailNews {
+		address = kind + "\x00" + address
+	}
 	sum := sha256.Sum256([]byte(address))
 	ok, err := w.NoteMail(ctx, MailNote{ID: w.newID(), Recipient: sum[:],
 		At: w.now, Since: w.now.Add(-w.svc.config.Limits.Recipient.Per), Most: w.svc.config.Limits.Recipient.Tries})
@@ -68,7 +77,7 @@ type link struct {
 
 // sendLink mails a token, or nothing if too many letters went to the address.
 func (w *work) sendLink(ctx context.Context, u User, l link) error {
-	ok, err := w.allowMail(ctx, l.address)
+	ok, err := w.allowMail(ctx, l.purpose, l.address)
 	if err != nil || !ok {
 		return err
 	}
@@ -90,10 +99,10 @@ func (w *work) sendLink(ctx context.Context, u User, l link) error {
 	return w.letter(ctx, Mail{Template: l.template, To: l.address, Data: data})
 }
 
-// sendNothing does the work of a letter that nobody gets, so that the time of an
+// sendNothing does the work of a link that nobody gets, so that the time of an
 // answer does not tell whether the address has an account (S-W6).
-func (w *work) sendNothing(ctx context.Context, address string) error {
-	ok, err := w.allowMail(ctx, address)
+func (w *work) sendNothing(ctx context.Context, purpose, address string) error {
+	ok, err := w.allowMail(ctx, purpose, address)
 	if err != nil || !ok {
 		return err
 	}
@@ -118,7 +127,7 @@ func verification(u User) link {
 
 // tellTaken tells the owner of an address that somebody wanted to use it.
 func (w *work) tellTaken(ctx context.Context, owner User) error {
-	ok, err := w.allowMail(ctx, owner.Email)
+	ok, err := w.allowMail(ctx, mailNews, owner.Email)
 	if err != nil || !ok {
 		return err
 	}

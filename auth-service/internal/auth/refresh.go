@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/subtle"
+	"fmt"
 	"time"
 
 	"gatehouse.internal/shared/contract"
@@ -10,11 +11,14 @@ import (
 )
 
 // Refresh gives the one successor of a refresh token; see the package comment.
-// Fault: InvalidRefreshToken, one answer for every cause.
+// Faults: InvalidRefreshToken, one answer for every cause; RateLimited.
 func (s *Service) Refresh(ctx context.Context, c Caller, refreshToken string) (Tokens, error) {
 	t, ok := s.refreshKeys.decode(refreshToken)
 	if !ok {
 		return Tokens{}, badRefresh() // not ours: nothing is touched
+	}
+	if err := s.attemptRefresh(ctx, c, t.sessionID()); err != nil {
+		return Tokens{}, err
 	}
 	var out issued
 	_, err := s.do(ctx, c, func(w *work) (err error) {
@@ -25,6 +29,30 @@ func (s *Service) Refresh(ctx context.Context, c Caller, refreshToken string) (T
 		return Tokens{}, err
 	}
 	return s.tokens(ctx, out)
+}
+
+// attemptRefresh counts a refresh of a session, each of which leaves an event in
+// the audit trail. What is beyond the bound changes nothing: the token stays as
+// good as it was. A client whose session is over learns that instead, however
+// often it asks, or it would come again for ever. Fault: RateLimited.
+func (s *Service) attemptRefresh(ctx context.Context, c Caller, sessionID string) error {
+	limit := s.config.Limits.Refresh
+	limit.Per = min(limit.Per, s.config.AccessTTL*time.Duration(limit.Tries)/4)
+	v := s.throttle.Take(ctx, s.bounds(s.bound(BoundRefresh, limit, sessionID)))
+	if v.Allowed {
+		return nil
+	}
+	session, err := s.store.Session(ctx, sessionID)
+	switch {
+	case fault.Is(err, fault.NotFound) || err == nil && !session.live(s.now()):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read session: %w", err)
+	case !v.Fresh:
+		return tooMany(v)
+	}
+	return s.note(ctx, c, AuditEvent{Event: EventRefresh, TargetID: session.UserID, SessionID: session.ID,
+		Reason: throttled(v)}, tooMany(v))
 }
 
 func badRefresh() error {

@@ -196,7 +196,7 @@ func (s *hour) check() {
 
 func TestRefresh_SR2_anHourOfLostAnswersAndTwoTabsSignsNobodyOut(t *testing.T) {
 	testenv.EachDatabase(t, func(t *testing.T, url string) {
-		s := newHour(newHarness(t, url), crowd/5)
+		s := newHour(newHarness(t, url, func(c *auth.Config) { c.Limits.Refresh = auth.DefaultLimits().Refresh }), crowd/5)
 		s.run()
 		s.check()
 		if s.busy != 0 {

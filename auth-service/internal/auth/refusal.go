@@ -50,9 +50,15 @@ func (s *Service) refuseClient(ctx context.Context, c Caller) error {
 // recordBounded records an event that whoever causes it can cause again and
 // again, such as by a refresh token of a session that has ended. So many are
 // written as the limit says, of the kind and about the same account, session or
-// address; then one a minute. It reports whether the event was written.
+// address; then one a minute. Each replica counts its own: the transaction holds
+// locks, and waits for no other server. It reports whether the event was written.
 func (w *work) recordBounded(ctx context.Context, l Limit, about string, e AuditEvent) (bool, error) {
-	v := w.svc.throttle.Take(ctx, w.svc.bounds(w.svc.bound(BoundTrail, l, e.Event, about)))
+	b := w.svc.bound(BoundTrail, l, e.Event, about)
+	v, known := w.counted[b.Key]
+	if !known {
+		v = w.svc.throttle.TakeHere(w.svc.bounds(b))
+		w.counted[b.Key] = v
+	}
 	if !v.Allowed {
 		if !v.Fresh {
 			return false, nil

@@ -175,8 +175,8 @@ func TestLetters_toAnAddressThatNobodyConfirmedAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := letters(h); n != 5 {
-		t.Errorf("%d letters went to an address that nobody has confirmed, want 5", n)
+	if n := letters(h); n != 6 {
+		t.Errorf("%d letters went to an address that nobody has confirmed, want 5 and the link", n)
 	}
 
 	h = onSQLite(t)
@@ -189,5 +189,49 @@ func TestLetters_toAnAddressThatNobodyConfirmedAreBounded(t *testing.T) {
 	}
 	if n := len(h.letters("ada@example.com", auth.MailNewDevice)); n != 19 {
 		t.Errorf("%d letters tell the owner of new devices, want 19", n)
+	}
+}
+
+func TestRecordBounded_asksNobodyWithinATransaction(t *testing.T) {
+	h := onSQLite(t, limited)
+	over, ada := h.newUser("eve@example.com"), h.newUser("ada@example.com")
+	if err := h.Logout(t.Context(), h.with(over)); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := h.enrol(ada)
+	asked := 0
+	h.tries.asked = func() {
+		asked++
+		if h.store.running.Load() > 0 {
+			t.Error("a transaction waits for what counts tries, and holds its locks meanwhile")
+		}
+	}
+	_, err := h.refresh(over.RefreshToken)
+	wantKind(t, "a replay", err, fault.InvalidRefreshToken)
+	if _, err := h.secondStep(h.firstStep("ada@example.com"), a.wrong()); err == nil {
+		t.Error("a wrong code signs in")
+	}
+	_, err = h.PasskeyLogin(t.Context(), stranger(), "unknown", []byte("{}"))
+	if err == nil {
+		t.Error("an unknown passkey signs in")
+	}
+	if asked == 0 {
+		t.Error("nothing was counted")
+	}
+}
+
+func TestRecordBounded_aTransactionThatRunsAgainCountsOnce(t *testing.T) {
+	h := onSQLite(t, limited)
+	over := h.newUser("ada@example.com")
+	if err := h.Logout(t.Context(), h.with(over)); err != nil {
+		t.Fatal(err)
+	}
+	h.store.again.Store(true)
+	for range 12 {
+		_, err := h.refresh(over.RefreshToken)
+		wantKind(t, "a replay", err, fault.InvalidRefreshToken)
+	}
+	if n, m := h.written("refresh failure session_over"), h.written("refresh failure throttled_trail"); n != 10 || m != 1 {
+		t.Errorf("%d events tell of replays and %d of those beyond, want 10 and 1", n, m)
 	}
 }

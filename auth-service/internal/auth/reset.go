@@ -27,7 +27,7 @@ func (s *Service) ForgotPassword(ctx context.Context, c Caller, email string) er
 		switch {
 		case fault.Is(err, fault.NotFound):
 			e.Outcome, e.Reason = OutcomeFailure, "unknown_address"
-			if err := w.sendNothing(ctx, address); err != nil {
+			if err := w.sendNothing(ctx, PurposeResetPassword, address); err != nil {
 				return err
 			}
 			return w.record(ctx, e)

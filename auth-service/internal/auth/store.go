@@ -186,7 +186,7 @@ type JournalTx interface {
 // there since the given time.
 type MailNote struct {
 	ID        string
-	Recipient []byte // SHA-256 of the address
+	Recipient []byte // SHA-256 of the address, and of what kind of letter it is
 	At, Since time.Time
 	Most      int
 }

@@ -26,6 +26,9 @@ type work struct {
 	verdict error    // to be returned although the transaction is committed
 	broken  error    // first failure of the source of randomness
 	ids     int      // made so far
+	// counted are the verdicts on events that are bounded, by key. They outlive a
+	// transaction that is run again, which counts nothing twice.
+	counted map[string]Verdict
 }
 
 // do runs change in a transaction. After the commit it wakes the outbox and
@@ -33,8 +36,9 @@ type work struct {
 // if change has found it revoked already, whatever it makes of that.
 func (s *Service) do(ctx context.Context, c Caller, change func(w *work) error) (Propagation, error) {
 	var done *work
+	counted := map[string]Verdict{}
 	err := s.store.InTx(ctx, func(tx Tx) error {
-		done = &work{Tx: tx, svc: s, caller: c, now: s.now().UTC()}
+		done = &work{Tx: tx, svc: s, caller: c, now: s.now().UTC(), counted: counted}
 		err := change(done)
 		if done.broken != nil {
 			return done.broken // whatever followed from it

@@ -115,8 +115,17 @@ func (t *Throttle) Take(ctx context.Context, bounds []auth.Bound) auth.Verdict {
 		return err
 	})
 	if !shared {
-		v = t.memory.take(bounds).verdict(bounds)
+		return t.TakeHere(bounds)
 	}
+	if !v.Allowed {
+		t.counts.refused.WithLabelValues(v.Bound.Name).Inc()
+	}
+	return v
+}
+
+// TakeHere counts a try in memory; see auth.Throttle.
+func (t *Throttle) TakeHere(bounds []auth.Bound) auth.Verdict {
+	v := t.memory.take(bounds).verdict(bounds)
 	if !v.Allowed {
 		t.counts.refused.WithLabelValues(v.Bound.Name).Inc()
 	}
