@@ -56,7 +56,7 @@ fuzz:
 chaos:
 	go test -count=1 -timeout 1h -run 'TestModel' $(TESTFLAGS) ./auth-service/internal/sequencer -rapid.checks=$(MODEL_CHECKS)
 	CHAOS_SEEDS=$(CHAOS_SEEDS) CHAOS_DURATION=$(CHAOS_DURATION) go test -count=1 -timeout 6h -v -run 'Chaos' $(TESTFLAGS) ./deploy/standalone/internal/chaos
-	go test $(RACE) -count=1 -timeout 20m -run 'Fault|Restart' $(TESTFLAGS) $(PKGS)
+	GATEHOUSE_TEST_OUTAGES=all go test $(RACE) -count=1 -timeout 1h -run 'Fault|Restart' $(TESTFLAGS) $(PKGS)
 
 ## e2e: the end-to-end walk over HTTP, on a standalone of its own
 e2e:

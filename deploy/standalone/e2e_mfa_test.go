@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,24 +17,29 @@ type factor struct {
 	step   time.Time
 }
 
-// code waits for nothing: it shows the code of the next step that was not shown
-// before, and the issuer takes one that is a step early.
+// code is next for a test that cannot go on without one.
 func (f *factor) code(t testing.TB) string {
 	t.Helper()
+	code, err := f.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// next waits for nothing: it shows the code of the next step that was not shown
+// before, and the issuer takes one that is a step early.
+func (f *factor) next() (string, error) {
 	const period = 30 * time.Second
 	next := time.Now().Truncate(period)
 	if !next.After(f.step) {
 		next = f.step.Add(period)
 	}
 	if ahead := time.Until(next); ahead > period {
-		t.Fatalf("the app would have to show a code %v ahead", ahead)
+		return "", fmt.Errorf("the app would have to show a code %v ahead", ahead)
 	}
 	f.step = next
-	code, err := totp.GenerateCode(f.secret, next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return code
+	return totp.GenerateCode(f.secret, next)
 }
 
 // newFactor sets the app back, so that its next three codes are good at once.
