@@ -35,7 +35,8 @@ type Keeper struct {
 	Retention time.Duration // how long events are kept; 0 for ever
 	Look      time.Duration // how often to look for new events; 0: a second
 
-	told Mark
+	told   Mark
+	forgot time.Time // when it forgot what was old
 }
 
 // Events makes audit events of the system itself.
