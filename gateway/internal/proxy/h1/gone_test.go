@@ -44,7 +44,7 @@ func TestTransport_a_target_that_is_gone(t *testing.T) {
 			eventually(t, "its end has come", func() bool { return !transport.pool(host).idle[0].quietForTest() })
 			gone.Store(true)
 			before := dials.Load()
-			_, err := transport.RoundTrip(request(t, c.method, s.url, strings.NewReader(c.body))) //nolint:bodyclose // there is no answer
+			_, err := transport.RoundTrip(request(t, c.method, s.url, strings.NewReader(c.body)))
 			want, attempts := refused, int64(1)
 			if c.busy {
 				want, attempts = ErrBusy, 0
