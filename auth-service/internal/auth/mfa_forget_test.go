@@ -18,9 +18,18 @@ func TestFactors_aLaterOneGivesNothingBackToSessionsThatShowedAnEarlierOne(t *te
 		owner := h.newAdmin("root@example.com")
 		stolen, _ := h.enrol(owner)
 		thief := h.mustSecondStep("root@example.com", stolen.next())
+		if !h.with(thief).Claims.HasRole(contract.RoleAdmin) {
+			t.Fatal("the thief's token does not name the role that takes a factor")
+		}
 		if err := h.RemoveTOTP(t.Context(), h.with(owner), auth.Proof{Password: goodPassword}); err != nil {
 			t.Fatal(err)
 		}
+		for whose, tokens := range map[string]auth.Tokens{"the thief's": thief, "the owner's": owner} { // and not only once they expire
+			if v := h.gateway.verdict(t, h.with(tokens).Claims); v != fault.TokenStale {
+				t.Errorf("%s token after the factor was removed: a gateway says %q, want token_stale", whose, v)
+			}
+		}
+		owner, _ = h.refreshed(owner)
 		h.enrol(owner)
 		thief, c := h.refreshed(thief)
 		if c.SecondFactor() || c.HasRole(contract.RoleAdmin) || !slices.Equal(c.Withheld, []string{contract.RoleAdmin}) {
@@ -35,8 +44,8 @@ func TestFactors_aLaterOneGivesNothingBackToSessionsThatShowedAnEarlierOne(t *te
 		if _, c := h.refreshed(owner); !c.SecondFactor() || !c.HasRole(contract.RoleAdmin) {
 			t.Errorf("the owner's session has methods %v, roles %v", c.Methods, c.Roles)
 		}
-		if n := h.revocations(); n != 0 {
-			t.Errorf("%d revocations: the sessions live on, want 0", n)
+		if n := h.revocations(); n != 1 {
+			t.Errorf("%d revocations, want the one of stale tokens: the sessions live on", n)
 		}
 	})
 }
@@ -55,6 +64,18 @@ func TestFactors_theFirstOneIsShownByItsOwnSessionAlone(t *testing.T) {
 	if got, err := h.StepUp(t.Context(), h.with(other), a.next()); err != nil || !h.with(got).Claims.SecondFactor() {
 		t.Errorf("the same session, having shown it: %v", err)
 	}
+}
+
+// Nobody but this session has shown the factor, and no role depends on it: its
+// own token tells nothing that is false.
+func TestRemoveTOTP_aTokenThatTellsNothingOfItStaysGood(t *testing.T) {
+	h := onSQLite(t)
+	owner := h.newUser("ada@example.com")
+	h.enrol(owner)
+	if err := h.RemoveTOTP(t.Context(), h.with(owner), auth.Proof{Password: goodPassword}); err != nil {
+		t.Fatal(err)
+	}
+	h.alive("the token", owner)
 }
 
 func TestRemoveTOTP_otherSessionsShowWhatIsLeft(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
 )
 
@@ -153,22 +154,24 @@ func (w *work) shown(ctx context.Context, s *Session, methods ...string) error {
 }
 
 // forgetShown has the user's live sessions forget that a second factor was shown
-// in them, but for one of them.
-func (w *work) forgetShown(ctx context.Context, userID, keep string) error {
+// in them, but for one of them, and returns how many had known it.
+func (w *work) forgetShown(ctx context.Context, userID, keep string) (int, error) {
 	all, err := w.liveSessions(ctx, userID)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	forgot := 0
 	for _, s := range all {
 		if s.ID == keep || !s.secondFactor() {
 			continue
 		}
 		s.Methods = withoutFactor(s.Methods)
 		if err := w.SaveSession(ctx, s); err != nil {
-			return fmt.Errorf("forget second factor in session: %w", err)
+			return 0, fmt.Errorf("forget second factor in session: %w", err)
 		}
+		forgot++
 	}
-	return nil
+	return forgot, nil
 }
 
 // factorAdded notes that the user has a further factor. With the first one no
@@ -179,7 +182,7 @@ func (w *work) factorAdded(ctx context.Context, u User, factor string) error {
 		if err := w.DropChallenges(ctx, u.ID); err != nil { // what was begun without a factor ends here
 			return fmt.Errorf("drop challenges: %w", err)
 		}
-		if err := w.forgetShown(ctx, u.ID, w.caller.Claims.SessionID); err != nil {
+		if _, err := w.forgetShown(ctx, u.ID, w.caller.Claims.SessionID); err != nil {
 			return err
 		}
 	}
@@ -212,21 +215,32 @@ func (s *Service) RemoveTOTP(ctx context.Context, c Caller, p Proof) error {
 // factorRemoved notes that the user has one factor less. Every other session
 // shows one that is left before it counts again as one that has: somebody else
 // may have shown the one that is gone, and that may be why. With the last factor
-// go the recovery codes, and what this session has shown.
+// go the recovery codes, and what this session has shown. Tokens that tell what
+// is true no more are stale at once.
 func (w *work) factorRemoved(ctx context.Context, u User, factor string) error {
 	rest, err := w.factors(ctx, u)
 	if err != nil {
 		return err
 	}
-	keep := w.caller.Claims.SessionID
+	own := w.caller.Claims.SessionID
+	forgot, err := w.forgetShown(ctx, u.ID, own)
+	if err != nil {
+		return err
+	}
+	stale := forgot > 0
 	if u.MFAEnabled = rest > 0; !u.MFAEnabled {
-		keep = ""
+		stale = stale || len(w.svc.withheld(u.Roles)) > 0 // this session's tokens may name them
 		if err := w.SetRecoveryCodes(ctx, u.ID, nil); err != nil {
 			return fmt.Errorf("remove recovery codes: %w", err)
 		}
+		if _, err := w.forgetShown(ctx, u.ID, ""); err != nil {
+			return err
+		}
 	}
-	if err := w.forgetShown(ctx, u.ID, keep); err != nil {
-		return err
+	if stale {
+		if err := w.raise(ctx, &u, contract.RevokeUserStale, CauseFactorRemoved); err != nil {
+			return err
+		}
 	}
 	if err := w.DropChallenges(ctx, u.ID); err != nil {
 		return fmt.Errorf("drop challenges: %w", err)

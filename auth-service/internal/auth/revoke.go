@@ -20,6 +20,7 @@ const (
 	CausePasswordChanged = "password_changed"
 	CausePasswordReset   = "password_reset"
 	CauseRolesChanged    = "roles_changed"
+	CauseFactorRemoved   = "mfa_removed"
 	CauseLocked          = "locked"
 	CauseDeleted         = "deleted"
 	CauseAdministrator   = "administrator"
