@@ -144,3 +144,10 @@ func (k refreshKey) tagOf(body []byte) []byte {
 func firstRefreshToken(sessionID string, secret [refreshSecretSize]byte) refreshToken {
 	return refreshToken{session: contract.ParseSubjectID(sessionID), secret: secret}
 }
+
+// OwnRefreshToken reports whether a refresh token was made for the caller's
+// session, whatever has become of both.
+func (s *Service) OwnRefreshToken(c Caller, refreshToken string) bool {
+	t, ok := s.refreshKeys.decode(refreshToken)
+	return ok && c.Claims != nil && t.sessionID() == c.Claims.SessionID
+}

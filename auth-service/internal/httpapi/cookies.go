@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/token"
 )
 
 // refreshPath is where browsers send the refresh cookie, and nowhere else.
@@ -45,6 +47,19 @@ func refreshCookie(r *http.Request) (string, error) {
 // hasCookies reports whether the client keeps any token of ours in a cookie.
 func hasCookies(r *http.Request) bool {
 	return len(r.CookiesNamed(contract.CookieAccess))+len(r.CookiesNamed(contract.CookieRefresh)) > 0
+}
+
+// keepsCookies reports whether the client keeps the tokens of the caller's
+// session in cookies, and so has the next one in a cookie, too. A gateway turns
+// the access token's cookie into a header, so the refresh token tells as well;
+// one of another session does not.
+func (a *api) keepsCookies(r *http.Request, who auth.Caller) bool {
+	if _, fromCookie, err := token.FromRequest(r, true); err == nil && fromCookie {
+		return true
+	}
+	return slices.ContainsFunc(r.CookiesNamed(contract.CookieRefresh), func(c *http.Cookie) bool {
+		return a.Service.OwnRefreshToken(who, c.Value)
+	})
 }
 
 // setCookies gives the tokens of an answer as cookies. Without a refresh token

@@ -174,8 +174,8 @@ func (a *api) newRecoveryCodes(c echo.Context, who auth.Caller) error {
 }
 
 // stepUp answers with an access token for the same session that tells of the
-// second factor: as a cookie to a client that keeps its tokens in cookies. The
-// refresh token stays the one that the client has.
+// second factor: as a cookie if the client keeps those of the session in
+// cookies. The refresh token stays the one that the client has.
 func (a *api) stepUp(c echo.Context, who auth.Caller) error {
 	asCookies, err := wantsCookies(c.Request())
 	if err != nil {
@@ -203,7 +203,7 @@ func (a *api) stepUp(c echo.Context, who auth.Caller) error {
 	if err != nil {
 		return err
 	}
-	return answerTokens(c, tokens, asCookies || hasCookies(c.Request()))
+	return answerTokens(c, tokens, asCookies || a.keepsCookies(c.Request(), who))
 }
 
 // needsFactor tells a caller whose role waits for a second factor from one who

@@ -136,6 +136,31 @@ func TestAPI_step_up_keeps_the_session(t *testing.T) {
 	w.call("POST", "/auth/refresh", fields{"refresh_token": old.RefreshToken}).want(200)
 }
 
+// The cookies beside a token in the header may be those of another session.
+func TestAPI_a_new_token_goes_where_the_callers_own_came_from(t *testing.T) {
+	w := newWorld(t)
+	w.register(ada)
+	s, another := w.login(ada, password), w.login(ada, password)
+	secret, _ := w.enrolled(w.login(ada, password))
+	both := func(s tokens) []option {
+		return []option{bearer(s.AccessToken), cookieOf(contract.CookieAccess, another.AccessToken), cookieOf(contract.CookieRefresh, another.RefreshToken)}
+	}
+	inBody := func(what string, a answer) tokens {
+		t.Helper()
+		got := decoded[tokens](a.want(200))
+		if got.AccessToken == "" || len(a.setCookies()) != 0 {
+			t.Errorf("%s: %s with cookies %v, want the token in the body alone", what, a.body, a.setCookies())
+		}
+		return got
+	}
+	a := w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, cookieOf(contract.CookieAccess, another.AccessToken), header("Origin", issuer)).want(200)
+	if a.setCookies()[contract.CookieAccess] == nil || strings.Contains(string(a.body), "access_token") {
+		t.Errorf("step-up by cookie: %s with cookies %v, want the token in a cookie alone", a.body, a.setCookies())
+	}
+	up := inBody("step-up", w.call("POST", "/auth/mfa/step-up", fields{"code": w.code(secret)}, both(s)...))
+	inBody("another password", w.call("PUT", "/auth/password", fields{"current_password": password, "new_password": nextPassword}, both(up)...))
+}
+
 func TestAPI_setting_an_app_up_takes_the_password_later_on(t *testing.T) {
 	w := newWorld(t)
 	w.register(ada)

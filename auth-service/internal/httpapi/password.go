@@ -10,7 +10,7 @@ import (
 )
 
 // changePassword answers with a fresh session: as cookies if they are asked
-// for, or if the client keeps its tokens in cookies already.
+// for, or if the client keeps those of the session in cookies already.
 func (a *api) changePassword(c echo.Context, who auth.Caller) error {
 	var body struct {
 		CurrentPassword string `json:"current_password"`
@@ -30,7 +30,7 @@ func (a *api) changePassword(c echo.Context, who auth.Caller) error {
 	if err != nil {
 		return err
 	}
-	return answerTokens(c, tokens, asCookies || hasCookies(c.Request()))
+	return answerTokens(c, tokens, asCookies || a.keepsCookies(c.Request(), who))
 }
 
 // forgotPassword answers the same for every address (S-W6).
