@@ -18,6 +18,7 @@ const (
 	DataUserAgent = "user_agent" // the client's name for itself; may be missing
 	DataAgain     = "again"      // the address was registered more than once
 	DataNewEmail  = "new_email"  // the address that is asked for, or took effect
+	DataPasskeys  = "passkeys"   // how many must be used with the password first; missing if none
 )
 
 // Templates of letters, each with the Data it carries beside DataFirstName.
@@ -33,7 +34,7 @@ const (
 	// DataExpiresAt.
 	MailResetPassword = "reset_password"
 	// MailPasswordChanged tells that the password was changed or reset: DataAt,
-	// DataAddress, DataUserAgent.
+	// DataAddress, DataUserAgent, DataPasskeys.
 	MailPasswordChanged = "password_changed"
 	// MailChangeEmail asks the owner of a new address to confirm it: DataToken,
 	// DataExpiresAt.

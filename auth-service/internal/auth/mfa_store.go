@@ -35,6 +35,7 @@ type FactorTx interface {
 	// TakeChallenge deletes the challenge with the hash and reports whether it
 	// was there. Of several that take the same challenge one gets true.
 	TakeChallenge(ctx context.Context, hash []byte) (bool, error)
-	// DropChallenges deletes all challenges of the user.
+	// DropChallenges deletes all challenges of the user but those that remember
+	// what must not come again (ChallengeUsed).
 	DropChallenges(ctx context.Context, userID string) error
 }

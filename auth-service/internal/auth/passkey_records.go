@@ -16,7 +16,8 @@ const FactorPasskey = "passkey"
 const (
 	ChallengeRegister = "passkey_register"
 	ChallengeStepUp   = "passkey_step_up"
-	challengeUsed     = "passkey_used" // remembers a sign-in that must not come again
+	// ChallengeUsed is none: it remembers a sign-in that must not come again.
+	ChallengeUsed = "passkey_used"
 )
 
 // Audit events of passkeys.
@@ -37,6 +38,11 @@ type Passkey struct {
 	Cloned       bool   // its counter did not grow once: there may be a copy
 	CreatedAt    time.Time
 	LastUsedAt   time.Time // zero if never
+
+	// PasswordFirst says that the password was reset since the passkey was used
+	// beside it: whoever reset it may not be the one who has the passkey, so it
+	// does not sign in alone.
+	PasswordFirst bool
 }
 
 // PasskeyOwner is a user with the records of all passkeys.
@@ -87,11 +93,14 @@ type PasskeyTx interface {
 	// AddPasskey adds a passkey. A credential that is known is fault.Conflict,
 	// and the transaction goes on.
 	AddPasskey(ctx context.Context, p Passkey) error
-	// SavePasskey writes the record, name, Cloned and LastUsedAt.
+	// SavePasskey writes the record, name, Cloned, LastUsedAt and PasswordFirst.
 	SavePasskey(ctx context.Context, p Passkey) error
 	// DeletePasskey removes a passkey of the user and reports whether it was
 	// there.
 	DeletePasskey(ctx context.Context, userID, id string) (bool, error)
+	// HoldPasskeys sets PasswordFirst in all passkeys of the user, and returns how
+	// many there are.
+	HoldPasskeys(ctx context.Context, userID string) (int, error)
 	// DeletePasskeys removes all passkeys of the user.
 	DeletePasskeys(ctx context.Context, userID string) error
 	// SaveChallengeData writes what a challenge has to remember.

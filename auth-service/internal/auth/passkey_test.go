@@ -2,10 +2,14 @@ package auth_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/descope/virtualwebauthn"
+	"github.com/go-webauthn/webauthn/webauthn"
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/embedded/testenv"
@@ -142,5 +146,115 @@ func TestPasskeys_theTokenOfAnotherUserLocksNobody(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A sign-in by passkey is good once, also where a factor is removed meanwhile.
+func TestPasskeyLogin_aUsedAnswerStaysUsed(t *testing.T) {
+	h := onSQLite(t)
+	owner := h.newUser("ada@example.com")
+	k := h.addPasskey(owner)
+	h.enrol(owner)
+	q := h.alone()
+	answer := k.sign(q)
+	again := func() error {
+		_, err := h.PasskeyLogin(t.Context(), stranger(), q.Token, answer)
+		return err
+	}
+	wantKind(t, "the answer", again(), "")
+	wantKind(t, "the answer again", again(), fault.InvalidCredentials)
+	if err := h.RemoveTOTP(t.Context(), h.with(owner), auth.Proof{Password: goodPassword}); err != nil {
+		t.Fatal(err)
+	}
+	// The counter of a synced passkey stays 0, so nothing else refuses it.
+	if _, err := h.db.ExecContext(t.Context(), `UPDATE passkeys SET record = $1`, h.record(owner, 0)); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "the answer again, after a factor was removed", again(), fault.InvalidCredentials)
+}
+
+// record is the user's only passkey with its counter set back.
+func (h *harness) record(tokens auth.Tokens, counter uint32) []byte {
+	h.t.Helper()
+	all, err := h.store.Passkeys(h.t.Context(), tokens.Account.ID)
+	if err != nil || len(all) != 1 {
+		h.t.Fatalf("%d passkeys (%v), want 1", len(all), err)
+	}
+	var c webauthn.Credential
+	if err := json.Unmarshal(all[0].Record, &c); err != nil {
+		h.t.Fatal(err)
+	}
+	c.Authenticator.SignCount = counter
+	out, err := json.Marshal(c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+// reset sets another password by a mailed link.
+func (h *harness) reset(email, next string) {
+	h.t.Helper()
+	if err := h.ForgotPassword(h.t.Context(), stranger(), email); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.ResetPassword(h.t.Context(), stranger(), h.mailed(email, auth.MailResetPassword), next); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Somebody had the password and added a passkey. The owner resets the password.
+func TestResetPassword_aPasskeyDoesNotOutliveItAlone(t *testing.T) {
+	testenv.EachDatabase(t, func(t *testing.T, url string) {
+		h := newHarness(t, url)
+		tokens := h.newUser("ada@example.com")
+		if err := h.ConfirmEmail(t.Context(), stranger(), auth.Confirmation{Token: h.mailed("ada@example.com", auth.MailVerifyEmail)}); err != nil {
+			t.Fatal(err)
+		}
+		k := h.addPasskey(tokens)
+		if _, err := k.signInAlone(); err != nil {
+			t.Fatal(err)
+		}
+		h.reset("ada@example.com", otherPassword)
+		_, err := k.signInAlone()
+		wantKind(t, "the passkey alone after the reset", err, fault.InvalidCredentials)
+		if got := h.audited(1); !slices.Equal(got, []string{"login failure password_first"}) {
+			t.Errorf("audited %q", got)
+		}
+		letters := h.letters("ada@example.com", auth.MailPasswordChanged)
+		if len(letters) != 1 || letters[0].Data[auth.DataPasskeys] != "1" {
+			t.Errorf("letters %v, want one that tells of 1 passkey", letters)
+		}
+
+		h.clock.advance(time.Millisecond)
+		_, err = h.Login(t.Context(), stranger(), "ada@example.com", otherPassword)
+		f, ok := errors.AsType[*fault.Error](err)
+		if !ok || f.Kind != fault.MFARequired { // who reads the mail still shows the factor
+			t.Fatalf("the new password alone: %v, want mfa_required", err)
+		}
+		mfa, _ := f.Extra["mfa_token"].(string)
+		q, err := h.AskPasskey(t.Context(), stranger(), mfa)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.CompleteLoginByPasskey(t.Context(), stranger(), mfa, k.sign(q)); err != nil {
+			t.Errorf("the passkey beside the new password: %v", err)
+		}
+		if _, err := k.signInAlone(); err != nil {
+			t.Errorf("the passkey alone from then on: %v", err)
+		}
+	})
+}
+
+// Whoever knows the password before and shows the factor has the account.
+func TestChangePassword_passkeysSignInAloneAsBefore(t *testing.T) {
+	h := onSQLite(t)
+	tokens := h.newUser("ada@example.com")
+	k := h.addPasskey(tokens)
+	if _, err := h.ChangePassword(t.Context(), h.with(tokens), goodPassword, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.signInAlone(); err != nil {
+		t.Errorf("the passkey alone: %v", err)
 	}
 }

@@ -87,9 +87,13 @@ func (s *Service) PasskeyLogin(ctx context.Context, c Caller, token string, answ
 		if err != nil {
 			return noChallenge(err)
 		}
-		ok, err := w.usePasskey(ctx, u, EventLogin, state, answer)
-		if err != nil || !ok {
+		p, err := w.usePasskey(ctx, u, EventLogin, state, answer)
+		if err != nil || p == nil {
 			return err
+		}
+		if p.PasswordFirst {
+			w.verdict = fault.New(fault.InvalidCredentials, "The password was reset: sign in with it once, and then with the passkey.")
+			return w.recordRefusal(ctx, u.ID, AuditEvent{Event: EventLogin, Reason: "password_first"})
 		}
 		if err := w.usedOnce(ctx, u, state); err != nil {
 			return err
@@ -127,7 +131,7 @@ func (w *work) usedOnce(ctx context.Context, u User, state []byte) error {
 	if !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("look for an earlier sign-in: %w", err)
 	}
-	used := Challenge{Hash: hash[:], Purpose: challengeUsed, UserID: u.ID, CreatedAt: w.now, ExpiresAt: w.now.Add(challengeTTL)}
+	used := Challenge{Hash: hash[:], Purpose: ChallengeUsed, UserID: u.ID, CreatedAt: w.now, ExpiresAt: w.now.Add(challengeTTL)}
 	if err := w.AddChallenge(ctx, used, 1000); err != nil {
 		return fmt.Errorf("remember sign-in: %w", err)
 	}
@@ -135,34 +139,48 @@ func (w *work) usedOnce(ctx context.Context, u User, state []byte) error {
 }
 
 // usePasskey judges an answer of the user, whom the transaction has locked, and
-// reports whether it is good. A failure is recorded under the event and leaves
-// the verdict. One that a copy may have made is refused: of two that hold a
-// key, nobody can tell who is honest.
-func (w *work) usePasskey(ctx context.Context, u User, event string, state, answer []byte) (bool, error) {
+// returns the passkey if it is good, else nil. A failure is recorded under the
+// event and leaves the verdict. One that a copy may have made is refused: of two
+// that hold a key, nobody can tell who is honest.
+func (w *work) usePasskey(ctx context.Context, u User, event string, state, answer []byte) (*Passkey, error) {
 	o, all, err := owner(ctx, w, u)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	use, err := w.svc.ceremonies.FinishAssertion(o, state, answer)
 	if fault.Is(err, fault.InvalidCredentials) {
 		w.verdict = err
-		return false, w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: reasonBadPasskey})
+		return nil, w.recordRefusal(ctx, u.ID, AuditEvent{Event: event, Reason: reasonBadPasskey})
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	i := slices.IndexFunc(all, func(p Passkey) bool { return bytes.Equal(p.CredentialID, use.CredentialID) })
 	if i < 0 {
-		return false, badPasskey()
+		return nil, badPasskey()
 	}
 	p := all[i]
 	if use.Cloned {
 		p.Cloned = true
 		w.verdict = badPasskey()
-		return false, w.cloned(ctx, u, p)
+		return nil, w.cloned(ctx, u, p)
 	}
 	p.Record, p.LastUsedAt = use.Record, w.now
 	if err := w.SavePasskey(ctx, p); err != nil {
+		return nil, fmt.Errorf("note use of passkey: %w", err)
+	}
+	return &p, nil
+}
+
+// usePasskeyBeside is usePasskey where the password was shown before. From then
+// on the passkey signs in alone.
+func (w *work) usePasskeyBeside(ctx context.Context, u User, event string, state, answer []byte) (bool, error) {
+	p, err := w.usePasskey(ctx, u, event, state, answer)
+	if err != nil || p == nil || !p.PasswordFirst {
+		return p != nil, err
+	}
+	p.PasswordFirst = false
+	if err := w.SavePasskey(ctx, *p); err != nil {
 		return false, fmt.Errorf("note use of passkey: %w", err)
 	}
 	return true, nil
@@ -236,7 +254,7 @@ func (s *Service) CompleteLoginByPasskey(ctx context.Context, c Caller, mfaToken
 		if len(ch.Data) == 0 {
 			return noChallenge(nil) // nobody has asked for a passkey
 		}
-		ok, err := w.usePasskey(ctx, u, EventLogin, ch.Data, answer)
+		ok, err := w.usePasskeyBeside(ctx, u, EventLogin, ch.Data, answer)
 		if err != nil {
 			return err
 		}
@@ -291,7 +309,7 @@ func (s *Service) StepUpByPasskey(ctx context.Context, c Caller, token string, a
 		if err != nil {
 			return nil, err
 		}
-		ok, err := w.usePasskey(ctx, u, EventSteppedUp, ch.Data, answer)
+		ok, err := w.usePasskeyBeside(ctx, u, EventSteppedUp, ch.Data, answer)
 		if err != nil {
 			return nil, err
 		}

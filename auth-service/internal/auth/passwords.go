@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
@@ -78,8 +79,10 @@ func (s *Service) newPassword(ctx context.Context, userID, password string) (str
 	return s.hash.Hash(ctx, password)
 }
 
-// setPassword replaces the password and ends every session. The caller saves
-// the user.
+// setPassword replaces the password and ends every session. One that is set
+// without the one before also keeps passkeys from signing in alone: whoever had
+// the account may have added one. As a second factor they stay, because whoever
+// reads the mail may not be the owner either. The caller saves the user.
 func (w *work) setPassword(ctx context.Context, u *User, hash, cause string) error {
 	if err := w.AddPastPassword(ctx, PastPassword{ID: w.newID(), UserID: u.ID, Hash: u.PasswordHash,
 		At: w.now, Keep: w.svc.config.PasswordHistory}); err != nil {
@@ -96,5 +99,15 @@ func (w *work) setPassword(ctx context.Context, u *User, hash, cause string) err
 			return fmt.Errorf("drop mail tokens: %w", err)
 		}
 	}
-	return w.notice(ctx, *u, Mail{Template: MailPasswordChanged})
+	m := Mail{Template: MailPasswordChanged}
+	if cause == CausePasswordReset {
+		held, err := w.HoldPasskeys(ctx, u.ID)
+		if err != nil {
+			return fmt.Errorf("hold passkeys: %w", err)
+		}
+		if held > 0 {
+			m.Data = map[string]string{DataPasskeys: strconv.Itoa(held)}
+		}
+	}
+	return w.notice(ctx, *u, m)
 }

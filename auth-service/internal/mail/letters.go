@@ -3,6 +3,7 @@ package mail
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
@@ -111,12 +112,15 @@ func resetPassword(m auth.Mail) content {
 }
 
 func passwordChanged(m auth.Mail) content {
+	told := []string{"The password of your account was changed" + circumstances(m) + ". All devices that were signed in before were signed out."}
+	if n, err := strconv.Atoi(m.Data[auth.DataPasskeys]); err == nil && n > 0 {
+		told = append(told, fmt.Sprintf("The account has passkeys: %d. Each has to be used together with the new password once before it signs in alone again. "+
+			"Look at them in your account, and remove any that is not yours.", n))
+	}
 	return content{
-		Subject: "Your password was changed",
-		Paragraphs: []string{
-			"The password of your account was changed" + circumstances(m) + ". All devices that were signed in before were signed out.",
-		},
-		Closing: "If it was not you, ask for a new password on the sign-in page at once.",
+		Subject:    "Your password was changed",
+		Paragraphs: told,
+		Closing:    "If it was not you, ask for a new password on the sign-in page at once.",
 	}
 }
 

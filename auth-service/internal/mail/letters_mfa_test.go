@@ -22,3 +22,13 @@ func TestContentOf_everyLetterAboutSecondFactorsSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestContentOf_aResetPasswordTellsOfPasskeys(t *testing.T) {
+	s := newSender(t, "smtp://mail.example.com:587", nil)
+	for passkeys, want := range map[string]string{"": "", "2": "passkeys: 2.", "http://evil.example": ""} {
+		c, err := s.contentOf(auth.Mail{Template: auth.MailPasswordChanged, To: "ada@example.com", Data: map[string]string{auth.DataPasskeys: passkeys}})
+		if text := strings.Join(c.Paragraphs, " "); err != nil || !strings.Contains(text, want) || strings.Contains(text, "passkeys:") != (want != "") {
+			t.Errorf("%q passkeys: %q (%v)", passkeys, text, err)
+		}
+	}
+}

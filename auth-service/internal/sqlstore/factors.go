@@ -142,8 +142,9 @@ func (t *tx) TakeChallenge(ctx context.Context, hash []byte) (bool, error) {
 	return n > 0, err
 }
 
-// DropChallenges deletes all challenges of the user.
+// DropChallenges deletes all challenges of the user, but not what must not come
+// again.
 func (t *tx) DropChallenges(ctx context.Context, userID string) error {
-	_, err := t.exec(ctx, "drop challenges", `DELETE FROM challenges WHERE user_id = $1`, userID)
+	_, err := t.exec(ctx, "drop challenges", `DELETE FROM challenges WHERE user_id = $1 AND purpose <> $2`, userID, auth.ChallengeUsed)
 	return err
 }

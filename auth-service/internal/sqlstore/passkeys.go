@@ -19,14 +19,16 @@ type passkeyRow struct {
 	Cloned       bool   `db:"cloned"`
 	CreatedAt    int64  `db:"created_at"`
 	LastUsedAt   int64  `db:"last_used_at"`
+
+	PasswordFirst bool `db:"password_first"`
 }
 
 func (r passkeyRow) passkey() auth.Passkey {
 	return auth.Passkey{ID: r.ID, UserID: r.UserID, CredentialID: r.CredentialID, Record: r.Record, Name: r.Name,
-		Synced: r.Synced, Cloned: r.Cloned, CreatedAt: sqldb.Time(r.CreatedAt), LastUsedAt: sqldb.Time(r.LastUsedAt)}
+		Synced: r.Synced, Cloned: r.Cloned, PasswordFirst: r.PasswordFirst, CreatedAt: sqldb.Time(r.CreatedAt), LastUsedAt: sqldb.Time(r.LastUsedAt)}
 }
 
-const selectPasskey = `SELECT id, user_id, credential_id, record, name, synced, cloned, created_at, last_used_at FROM passkeys`
+const selectPasskey = `SELECT id, user_id, credential_id, record, name, synced, cloned, created_at, last_used_at, password_first FROM passkeys`
 
 // Passkeys returns all passkeys of the user, oldest first.
 func (r reader) Passkeys(ctx context.Context, userID string) ([]auth.Passkey, error) {
@@ -52,9 +54,9 @@ func (r reader) PasskeyByCredential(ctx context.Context, credentialID []byte) (a
 
 // AddPasskey adds a passkey, or fails with fault.Conflict for one that is known.
 func (t *tx) AddPasskey(ctx context.Context, p auth.Passkey) error {
-	n, err := t.exec(ctx, "add passkey", `INSERT INTO passkeys (id, user_id, credential_id, record, name, synced, cloned, created_at, last_used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (credential_id) DO NOTHING`,
-		p.ID, p.UserID, p.CredentialID, p.Record, p.Name, p.Synced, p.Cloned, sqldb.Micros(p.CreatedAt), sqldb.Micros(p.LastUsedAt))
+	n, err := t.exec(ctx, "add passkey", `INSERT INTO passkeys (id, user_id, credential_id, record, name, synced, cloned, created_at, last_used_at, password_first)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (credential_id) DO NOTHING`,
+		p.ID, p.UserID, p.CredentialID, p.Record, p.Name, p.Synced, p.Cloned, sqldb.Micros(p.CreatedAt), sqldb.Micros(p.LastUsedAt), p.PasswordFirst)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "")
 	}
@@ -63,8 +65,8 @@ func (t *tx) AddPasskey(ctx context.Context, p auth.Passkey) error {
 
 // SavePasskey writes what changes in a passkey's life.
 func (t *tx) SavePasskey(ctx context.Context, p auth.Passkey) error {
-	n, err := t.exec(ctx, "save passkey", `UPDATE passkeys SET record = $1, name = $2, cloned = $3, last_used_at = $4 WHERE id = $5`,
-		p.Record, p.Name, p.Cloned, sqldb.Micros(p.LastUsedAt), p.ID)
+	n, err := t.exec(ctx, "save passkey", `UPDATE passkeys SET record = $1, name = $2, cloned = $3, last_used_at = $4, password_first = $5 WHERE id = $6`,
+		p.Record, p.Name, p.Cloned, sqldb.Micros(p.LastUsedAt), p.PasswordFirst, p.ID)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "")
 	}
@@ -75,6 +77,11 @@ func (t *tx) SavePasskey(ctx context.Context, p auth.Passkey) error {
 func (t *tx) DeletePasskey(ctx context.Context, userID, id string) (bool, error) {
 	n, err := t.exec(ctx, "delete passkey", `DELETE FROM passkeys WHERE id = $1 AND user_id = $2`, id, userID)
 	return n > 0, err
+}
+
+// HoldPasskeys has the user's passkeys sign in beside the password first.
+func (t *tx) HoldPasskeys(ctx context.Context, userID string) (int, error) {
+	return t.exec(ctx, "hold passkeys", `UPDATE passkeys SET password_first = TRUE WHERE user_id = $1`, userID)
 }
 
 // DeletePasskeys removes all passkeys of the user.

@@ -139,7 +139,13 @@ func challengeOnce(t *testing.T, s *store) {
 	if err != nil || times.Load() != 1 {
 		t.Errorf("taken %d times (%v), want once", times.Load(), err)
 	}
+	used := challenge(5)
+	used.Purpose = auth.ChallengeUsed
+	s.must(func(ctx context.Context, tx auth.Tx) error { return tx.AddChallenge(ctx, used, 3) })
 	s.must(func(ctx context.Context, tx auth.Tx) error { return tx.DropChallenges(ctx, u.ID) })
+	if got, err := s.Challenge(t.Context(), used.Hash); err != nil || cmp.Diff(used, got) != "" {
+		t.Errorf("a note of a sign-in that was used after others were dropped: %v (-want +got):\n%s", err, cmp.Diff(used, got))
+	}
 	_, err = s.Challenge(t.Context(), challenge(3).Hash)
 	wantKind(t, "a dropped challenge", err, fault.NotFound)
 }
@@ -163,6 +169,15 @@ func passkeysComeBack(t *testing.T, s *store) {
 	again := passkey(4, other)
 	again.CredentialID = first.CredentialID
 	wantKind(t, "a credential that is known", add(again), fault.Conflict)
+	var held int
+	s.must(func(ctx context.Context, tx auth.Tx) (err error) { held, err = tx.HoldPasskeys(ctx, u.ID); return err })
+	if held != 2 {
+		t.Errorf("%d passkeys are held, want 2", held)
+	}
+	second.PasswordFirst = true
+	if p, err := s.PasskeyByCredential(t.Context(), passkey(3, other).CredentialID); err != nil || p.PasswordFirst {
+		t.Errorf("another user's passkey is held, too (%v)", err)
+	}
 	first.Record, first.Name, first.Cloned, first.LastUsedAt = []byte("{1}"), "n", true, Start().Add(time.Hour)
 	s.must(func(ctx context.Context, tx auth.Tx) error { return tx.SavePasskey(ctx, first) })
 	got, err := s.Passkeys(t.Context(), u.ID)
