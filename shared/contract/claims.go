@@ -52,6 +52,10 @@ const MethodMFA = "mfa"
 // shown.
 func (c *Claims) SecondFactor() bool { return slices.Contains(c.Methods, MethodMFA) }
 
+// OfServiceAccount reports whether the token was issued to a program that calls
+// without a person: those are the clients of their own tokens.
+func (c *Claims) OfServiceAccount() bool { return c.ClientID == c.Subject }
+
 // HasRole reports whether the claims name the role.
 func (c *Claims) HasRole(role string) bool {
 	for _, r := range c.Roles {

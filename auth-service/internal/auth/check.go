@@ -67,7 +67,7 @@ func gone(err error) error {
 // judge asks r whether the token is still good in every way. Of one that is only
 // out of date with its user, both are returned with the failure, TokenStale.
 func judge(ctx context.Context, r Reader, c *contract.Claims, now time.Time) (User, Session, error) {
-	if ofMachine(c) {
+	if c.OfServiceAccount() {
 		if err := judgeMachine(ctx, r, c); err != nil {
 			return User{}, Session{}, err
 		}

@@ -66,7 +66,7 @@ func (s *Service) introspect(ctx context.Context, token string) (Introspection, 
 	if bad, err := notGood(err); bad || err != nil {
 		return Introspection{}, err
 	}
-	if ofMachine(claims) {
+	if claims.OfServiceAccount() {
 		if len(s.unsuitable(claims.Roles)) > 0 {
 			return Introspection{}, nil // another token would not name them
 		}

@@ -16,7 +16,7 @@ func (s *Service) Logout(ctx context.Context, c Caller) error {
 	if c.Claims == nil {
 		return noToken()
 	}
-	if ofMachine(c.Claims) {
+	if c.Claims.OfServiceAccount() {
 		return noPerson()
 	}
 	_, err := s.do(ctx, c, func(w *work) error {
@@ -49,7 +49,7 @@ func (s *Service) LogoutLost(ctx context.Context, c Caller) error {
 	if c.Claims == nil {
 		return noToken()
 	}
-	if ofMachine(c.Claims) {
+	if c.Claims.OfServiceAccount() {
 		return noPerson()
 	}
 	_, err := s.do(ctx, c, func(w *work) error {

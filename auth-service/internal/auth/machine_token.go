@@ -115,9 +115,6 @@ func (w *work) machineClaims(a ServiceAccount, x ServiceSecret, scope []string) 
 	}
 }
 
-// ofMachine reports whether a token was issued to a service account.
-func ofMachine(c *contract.Claims) bool { return c.ClientID == c.Subject }
-
 // judgeMachine asks r whether the token of a service account is still good.
 func judgeMachine(ctx context.Context, r Reader, c *contract.Claims) error {
 	a, err := r.ServiceAccount(ctx, c.Subject)

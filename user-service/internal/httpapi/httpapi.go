@@ -37,13 +37,26 @@ func (a *API) Register(e *echo.Echo) {
 	e.GET("/admin/users/:id", a.showAccount, admin)
 }
 
-// caller returns the id of the person who calls, and notes it for the log.
-func caller(c echo.Context) (string, error) {
+// caller returns the claims of who calls, and notes whose they are for the log.
+func caller(c echo.Context) (*contract.Claims, error) {
 	ctx := c.Request().Context()
 	claims, ok := authn.ClaimsFrom(ctx)
 	if !ok {
-		return "", fault.New(fault.TokenMissing, "This request needs an access token.")
+		return nil, fault.New(fault.TokenMissing, "This request needs an access token.")
 	}
 	httpx.LogUser(ctx, claims.Subject)
+	return claims, nil
+}
+
+// person returns the id of the person who calls. A service account is nobody
+// with a profile, and none is waited for.
+func person(c echo.Context) (string, error) {
+	claims, err := caller(c)
+	if err != nil {
+		return "", err
+	}
+	if claims.OfServiceAccount() {
+		return "", fault.New(fault.InsufficientRole, "This is for people; the token is that of a service account.")
+	}
 	return claims.Subject, nil
 }

@@ -36,7 +36,7 @@ func optional(text string) *string {
 
 // showProfile answers GET /users/me.
 func (a *API) showProfile(c echo.Context) error {
-	id, err := caller(c)
+	id, err := person(c)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *API) showProfile(c echo.Context) error {
 
 // editProfile answers PATCH /users/me.
 func (a *API) editProfile(c echo.Context) error {
-	id, err := caller(c)
+	id, err := person(c)
 	if err != nil {
 		return err
 	}

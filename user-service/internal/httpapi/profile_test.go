@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/fault"
+	"gatehouse.internal/shared/token/tokentest"
 	"gatehouse.internal/user-service/internal/user"
 	"gatehouse.internal/user-service/internal/user/usertest"
 )
@@ -70,6 +71,23 @@ func TestAPI_showProfile_notYet(t *testing.T) {
 	f.register(1)
 	if a := <-first; a.status != http.StatusOK {
 		t.Errorf("the one who waited gets %d %s", a.status, a.body)
+	}
+}
+
+func TestAPI_profiles_are_for_people(t *testing.T) {
+	f := newFixture(t)
+	f.users.Patience = time.Hour // nobody is waited for
+	claims := tokentest.Claims(time.Now())
+	claims.Subject = usertest.ID(1)
+	claims.ClientID = claims.Subject
+	program := f.issuer.Token(claims)
+	for _, method := range []string{"GET", "PATCH"} {
+		a := f.do(call{method: method, path: "/users/me", body: `{"first_name":"x"}`, token: program, headers: []string{"Content-Type", patchType}})
+		f.wantProblem(a, http.StatusForbidden, "insufficient_role")
+	}
+	claims.Roles = append(claims.Roles, contract.RoleAdmin)
+	if a := f.do(call{method: "GET", path: "/admin/users", token: f.issuer.Token(claims)}); a.status != http.StatusOK {
+		t.Errorf("what is not about a person answers %d %s", a.status, a.body)
 	}
 }
 
