@@ -105,7 +105,7 @@ func (a *App) api() (http.Handler, error) {
 		return nil, err
 	}
 	return httpapi.New(httpapi.Config{
-		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.sequencer, a.log}, Nodes: a.sequencer.Presence, RoleTables: a.store,
+		Service: a.service, Tokens: tokens, Keys: adminKeys{a.keys, a.store, a.service, a.sequencer, a.log}, Nodes: a.sequencer.Presence, RoleTables: a.store,
 		Issuer: a.cfg.Issuer, PublicURL: a.cfg.PublicURL, AllowedOrigins: a.cfg.AllowedOrigins,
 		TrustedProxies: a.cfg.TrustedProxies, Log: a.log, Registry: a.registry,
 	})

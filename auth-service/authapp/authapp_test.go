@@ -262,14 +262,14 @@ func TestApp_ops(t *testing.T) {
 			t.Errorf("%s: %d, %v, without %s in\n%s", path, res.StatusCode, err, want, body)
 		}
 	}
-	app.await("counting the outbox", func() bool {
+	app.await("counting the outbox, and keeping the audit trail", func() bool {
 		res, err := http.Get("http://" + app.OpsAddr() + "/metrics")
 		if err != nil {
 			return false
 		}
 		defer func() { _ = res.Body.Close() }()
 		body, _ := io.ReadAll(res.Body)
-		return strings.Contains(string(body), "gatehouse_auth_outbox_parked 0")
+		return strings.Contains(string(body), "gatehouse_auth_outbox_parked 0") && strings.Contains(string(body), "\ngatehouse_auth_audit_unkept_seconds ")
 	})
 }
 

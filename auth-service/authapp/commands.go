@@ -16,11 +16,20 @@ type command func(ctx context.Context, cfg *Config, args []string, stdout io.Wri
 // openDatabase opens the database of the settings for a command, and gives its
 // store. Whoever gets it closes the database.
 func openDatabase(ctx context.Context, cfg *Config) (*sqlstore.Store, *sqldb.DB, error) {
+	return openAs(ctx, cfg, sqlstore.Beside)
+}
+
+// readDatabase is openDatabase for a command that changes nothing.
+func readDatabase(ctx context.Context, cfg *Config) (*sqlstore.Store, *sqldb.DB, error) {
+	return openAs(ctx, cfg, sqlstore.ReadOnly)
+}
+
+func openAs(ctx context.Context, cfg *Config, open func(context.Context, *sqldb.DB) (*sqlstore.Store, error)) (*sqlstore.Store, *sqldb.DB, error) {
 	db, err := sqldb.Open(ctx, cfg.DatabaseURL)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := sqlstore.New(ctx, db)
+	store, err := open(ctx, db)
 	if err != nil {
 		_ = db.Close() // nothing was done
 		return nil, nil, err

@@ -72,7 +72,7 @@ func (c *Config) reseal(ctx context.Context, store *sqlstore.Store) (text string
 	if err != nil {
 		return "", false, err
 	}
-	if err := (&trail.Keeper{Store: store, Seal: sealer, Now: time.Now}).Link(ctx); err != nil {
+	if err := (&trail.Keeper{Store: store, Seal: sealer}).Reseal(ctx); err != nil {
 		return "", false, err
 	}
 	out.WriteString("audit trail: sealed\n")

@@ -26,7 +26,7 @@ func (a *App) openTrail(context.Context) error {
 		return err
 	}
 	a.trail = &trail.Keeper{Store: a.store, Seal: sealer, Now: time.Now, Log: a.log, Events: a.service, Retention: a.cfg.AuditRetention}
-	return nil
+	return a.registry.Register(trailCollector{a.trail})
 }
 
 // sealer proves where the audit trail begins and ends.
@@ -76,7 +76,7 @@ func (c *Config) verifyTrail(ctx context.Context, anchors []trail.Anchor, stdout
 	if err != nil {
 		return err
 	}
-	store, db, err := openDatabase(ctx, c)
+	store, db, err := readDatabase(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,9 @@ func (c *Config) verifyTrail(ctx context.Context, anchors []trail.Anchor, stdout
 	var text strings.Builder
 	for _, p := range r.Problems {
 		fmt.Fprintln(&text, p)
+	}
+	for _, g := range r.Gaps {
+		fmt.Fprintln(&text, "note:", g)
 	}
 	fmt.Fprintf(&text, "%d entries after number %d, head %d:%s; %d pseudonymised, %d waiting, %d of %d told heads found\n",
 		r.Entries, r.Start.Number, r.Head.Number, hex.EncodeToString(r.Head.Hash[:]), r.Erased, r.Waiting, r.Anchors, len(anchors))

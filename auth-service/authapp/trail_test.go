@@ -130,3 +130,26 @@ func TestApp_replaces_its_encryption_key(t *testing.T) {
 		t.Error("the key that was given up opens what there is")
 	}
 }
+
+func TestCommand_audit_verify_notes_when_nobody_kept_the_trail(t *testing.T) {
+	cfg := settings(t, "smtp://127.0.0.1:1")
+	app := start(t, cfg)
+	app.await("keeping the trail", func() bool { return strings.Contains(app.log.String(), "head of the audit trail") })
+	app.stop()
+	db, err := sqldb.Open(t.Context(), cfg.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `UPDATE audit_chain SET kept_at = 0, kept_seal = ''`); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := verifyTrail(t, cfg); err != nil || strings.Contains(out, "note: ") {
+		t.Errorf("before the service runs again: %v\n%s", err, out)
+	}
+	app = start(t, cfg)
+	app.await("telling of the gap", func() bool {
+		out, err := verifyTrail(t, cfg)
+		return err == nil && strings.Contains(out, "note: entry ") && strings.Contains(out, "kept_last_unknown")
+	})
+}

@@ -25,6 +25,32 @@ func (db *DB) Migrate(ctx context.Context, files fs.FS) error {
 	return Unavailable(errors.Join(err, pool.Close()))
 }
 
+// Migrated returns an error unless the database has had all of the files, which
+// are those of Migrate, and perhaps later ones. It changes nothing.
+func (db *DB) Migrated(ctx context.Context, files fs.FS) error {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	var newest int64
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return fmt.Errorf("read migrations: %w", err)
+		}
+		newest = max(newest, version)
+	}
+	var has int64
+	err = db.GetContext(ctx, &has, `SELECT COALESCE(MAX(version_id), 0) FROM `+goose.DefaultTablename+` WHERE is_applied`)
+	if err != nil {
+		return Unavailable(fmt.Errorf("look which migrations were applied: %w", err))
+	}
+	if has < newest {
+		return fmt.Errorf("the database has had the migrations up to %d, and those up to %d are needed: start the service of this version first", has, newest)
+	}
+	return nil
+}
+
 func (db *DB) migrate(ctx context.Context, pool *sql.DB, files fs.FS) error {
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),

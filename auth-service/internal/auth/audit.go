@@ -40,6 +40,7 @@ const (
 	EventAccountExported       = "account_exported"
 	EventPseudonymised         = "audit_pseudonymised"
 	EventAuditExported         = "audit_exported"
+	EventTrailResumed          = "audit_trail_resumed"
 )
 
 // AuditEvents lists authentication events, newest first.
@@ -101,16 +102,17 @@ func (s *Service) ExportAudit(ctx context.Context, c Caller, f AuditFilter, afte
 	}
 }
 
-// KeyRevoked records that the caller has taken a key out in an emergency.
-func (s *Service) KeyRevoked(ctx context.Context, c Caller, keyID string) error {
-	return s.note(ctx, c, AuditEvent{Event: EventKeyRevoked, Reason: keyID}, nil)
+// EventOf completes an audit event that the caller has caused and that somebody
+// else stores: the signing keys are not this package's, but who changes them is
+// written down with the change.
+func (s *Service) EventOf(c Caller, e AuditEvent) (AuditEvent, error) {
+	w := work{svc: s, caller: c, now: s.now().UTC()}
+	e = w.filled(e)
+	return e, w.broken
 }
 
-// KeyRotated records that the caller has made another key sign. The keys are
-// not this package's; who changes them is.
-func (s *Service) KeyRotated(ctx context.Context, c Caller, keyID string) error {
-	return s.note(ctx, c, AuditEvent{Event: EventKeyRotated, Reason: keyID}, nil)
-}
+// SystemEvent completes an audit event of the system itself.
+func (s *Service) SystemEvent(e AuditEvent) (AuditEvent, error) { return s.EventOf(Caller{}, e) }
 
 // administrator refuses a caller who is not an administrator now.
 func (s *Service) administrator(ctx context.Context, c Caller) error {

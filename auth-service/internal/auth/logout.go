@@ -69,6 +69,10 @@ func (s *Service) LogoutLost(ctx context.Context, c Caller) error {
 // the database does not know it: a history that was lost may have made it, and
 // gateways would go on to accept its access tokens.
 func (w *work) endUnknown(ctx context.Context, sessionID, cause string) error {
+	// There is no row to lock: who calls at once would each revoke it.
+	if err := w.LockLostSessions(ctx); err != nil {
+		return fmt.Errorf("lock sessions that are not known: %w", err)
+	}
 	earlier, err := w.Revocations(ctx, RevocationQuery{Subject: sessionID, At: w.now, Limit: 1})
 	if err != nil {
 		return fmt.Errorf("look for earlier revocations: %w", err)

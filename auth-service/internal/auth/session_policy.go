@@ -52,38 +52,51 @@ func (w *work) makeRoom(ctx context.Context, u User) error {
 	return nil
 }
 
+// endAtOnce is how many sessions of a user one transaction ends at most: it
+// holds the user's lock meanwhile.
+const endAtOnce = 200
+
 // EndOtherSessions ends every session of the caller's user but the caller's
-// own, and returns how many there were.
-func (s *Service) EndOtherSessions(ctx context.Context, c Caller) (int, error) {
-	ended := 0
-	_, err := s.do(ctx, c, func(w *work) error {
-		u, own, err := w.self(ctx)
-		if err != nil {
+// own, and returns how many there were. If it fails, some may have ended.
+func (s *Service) EndOtherSessions(ctx context.Context, c Caller) (ended int, err error) {
+	for more := true; more; {
+		n := 0
+		_, err := s.do(ctx, c, func(w *work) error {
+			n, more, err = w.endOthers(ctx, ended == 0)
 			return err
-		}
-		all, err := w.liveSessions(ctx, u.ID)
+		})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		ended = 0
-		for _, x := range all {
-			if x.ID == own.ID {
-				continue
-			}
-			if err := w.endOne(ctx, x, CauseSessionEnded); err != nil {
-				return err
-			}
-			ended++
-		}
-		if ended == 0 {
-			w.repeated(u.ID)
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
+		ended += n
 	}
 	return ended, nil
+}
+
+// endOthers ends some of the sessions beside the caller's own, and reports
+// whether there may be more.
+func (w *work) endOthers(ctx context.Context, first bool) (ended int, more bool, err error) {
+	u, own, err := w.self(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	page, err := w.LiveSessions(ctx, LiveQuery{UserID: u.ID, At: w.now, Limit: endAtOnce + 1})
+	if err != nil {
+		return 0, false, fmt.Errorf("list sessions: %w", err)
+	}
+	for _, x := range page {
+		if x.ID == own.ID || ended == endAtOnce {
+			continue
+		}
+		if err := w.endOne(ctx, x, CauseSessionEnded); err != nil {
+			return 0, false, err
+		}
+		ended++
+	}
+	if first && ended == 0 {
+		w.repeated(u.ID)
+	}
+	return ended, len(page) > endAtOnce, nil
 }
 
 // over says when and why a session ended, or nothing of one that lives.

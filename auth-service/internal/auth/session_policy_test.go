@@ -87,6 +87,29 @@ func TestEndOtherSessions_leavesTheCallersOwn(t *testing.T) {
 	wantKind(t, "by a session that has ended", err, fault.TokenRevoked)
 }
 
+func TestEndOtherSessions_endsABoundedNumberInATransaction(t *testing.T) {
+	h := onSQLite(t)
+	h.register("ada@example.com")
+	for range 450 {
+		h.login("ada@example.com")
+	}
+	own := h.login("ada@example.com")
+	h.gateway.waits = nil
+	if n, err := h.EndOtherSessions(t.Context(), h.with(own)); n != 450 || err != nil {
+		t.Errorf("ended %d (%v), want 450", n, err)
+	}
+	told := 0
+	for _, ids := range h.gateway.waits {
+		if told += len(ids); len(ids) > 200 {
+			t.Errorf("one transaction ended %d sessions", len(ids))
+		}
+	}
+	if told != 450 {
+		t.Errorf("the gateways were told of %d sessions", told)
+	}
+	h.alive("the caller's own", own)
+}
+
 func TestSessions_tellWhyTheyEnded(t *testing.T) {
 	h := onSQLite(t)
 	h.newUser("ada@example.com")

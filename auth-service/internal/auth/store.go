@@ -151,6 +151,9 @@ type SessionTx interface {
 	// SaveSession writes what changes in a session's life: the methods, the times
 	// but CreatedAt, the refresh state, address and user agent.
 	SaveSession(ctx context.Context, s Session) error
+	// LockLostSessions makes transactions follow one another that revoke sessions
+	// which the database does not know. It comes after LockUser.
+	LockLostSessions(ctx context.Context) error
 	// EndSessions ends the sessions of a user that have not ended yet and
 	// returns how many.
 	EndSessions(ctx context.Context, userID, cause string, at time.Time) (int, error)
@@ -166,8 +169,8 @@ type JournalTx interface {
 	// AddAudit appends to the audit trail.
 	AddAudit(ctx context.Context, e AuditEvent) error
 	// AddErasure notes that the user's id in the audit trail is to be replaced by
-	// a pseudonym. A second one for the same user changes nothing.
-	AddErasure(ctx context.Context, userID, pseudonym string, at time.Time) error
+	// a pseudonym, in place of what was noted for the user before.
+	AddErasure(ctx context.Context, e Erasure) error
 	// Enqueue puts a message into the outbox.
 	Enqueue(ctx context.Context, m OutboxMessage, at time.Time) error
 	// NoteMail notes that a letter goes to a recipient and reports true, unless

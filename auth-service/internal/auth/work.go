@@ -78,6 +78,14 @@ func (w *work) newID() string {
 
 // record appends to the audit trail, filling in who calls and from where.
 func (w *work) record(ctx context.Context, e AuditEvent) error {
+	if err := w.AddAudit(ctx, w.filled(e)); err != nil {
+		return fmt.Errorf("record %s: %w", e.Event, err)
+	}
+	return nil
+}
+
+// filled fills in when an event happened, who calls and from where.
+func (w *work) filled(e AuditEvent) AuditEvent {
 	e.ID, e.At = w.newID(), w.now
 	if c := w.caller.Claims; c != nil {
 		e.ActorID = c.Subject
@@ -91,10 +99,7 @@ func (w *work) record(ctx context.Context, e AuditEvent) error {
 	e.Address = plain(w.caller.Address, 64)
 	e.UserAgent = plain(w.caller.UserAgent, maxUserAgent)
 	e.RequestID = plain(w.caller.RequestID, 128)
-	if err := w.AddAudit(ctx, e); err != nil {
-		return fmt.Errorf("record %s: %w", e.Event, err)
-	}
-	return nil
+	return e
 }
 
 // save writes a user whose account changed, and tells of each change.

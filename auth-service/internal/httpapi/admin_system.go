@@ -17,11 +17,12 @@ type Keys interface {
 	Set(ctx context.Context) contract.JWKSet
 	// List returns all keys that ever were.
 	List(ctx context.Context) []SigningKey
-	// Rotate makes the next key sign, and returns it.
-	Rotate(ctx context.Context) (SigningKey, error)
+	// Rotate makes the next key sign, and returns it. Who calls is in the audit
+	// trail as soon as the key signs; so for Revoke.
+	Rotate(ctx context.Context, c auth.Caller) (SigningKey, error)
 	// Revoke takes a key out at once, in an emergency, and returns when every
 	// live gateway refuses what it has signed, or after a bounded wait.
-	Revoke(ctx context.Context, keyID string) (SigningKey, auth.Propagation, error)
+	Revoke(ctx context.Context, c auth.Caller, keyID string) (SigningKey, auth.Propagation, error)
 }
 
 // SigningKey is what administrators may see of a key. Times that have not come
@@ -57,11 +58,8 @@ func (a *api) rotateKeys(c echo.Context, caller auth.Caller) error {
 	if err := bindNothing(c); err != nil {
 		return err
 	}
-	key, err := a.Keys.Rotate(c.Request().Context())
+	key, err := a.Keys.Rotate(c.Request().Context(), caller)
 	if err != nil {
-		return err
-	}
-	if err := a.Service.KeyRotated(c.Request().Context(), caller, key.KeyID); err != nil {
 		return err
 	}
 	return answerJSON(c, http.StatusCreated, keyOf(key))
@@ -80,11 +78,8 @@ func (a *api) revokeKey(c echo.Context, caller auth.Caller) error {
 	if err := bindNothing(c); err != nil {
 		return err
 	}
-	key, reached, err := a.Keys.Revoke(c.Request().Context(), c.Param("kid"))
+	key, reached, err := a.Keys.Revoke(c.Request().Context(), caller, c.Param("kid"))
 	if err != nil {
-		return err
-	}
-	if err := a.Service.KeyRevoked(c.Request().Context(), caller, key.KeyID); err != nil {
 		return err
 	}
 	return answerJSON(c, http.StatusOK, revokedKey{keyOf(key), reachedOf(reached)})

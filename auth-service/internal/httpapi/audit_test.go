@@ -36,7 +36,7 @@ func (w *world) linkTrail() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := (&trail.Keeper{Store: w.store.Store.(trail.Store), Seal: seal}).Link(w.t.Context()); err != nil {
+	if err := (&trail.Keeper{Store: w.store.Store.(trail.Store), Seal: seal, Now: w.clock.Now}).Link(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -82,7 +82,10 @@ func (gateways) List() []contract.Report {
 }
 
 // keyring shows a manager's keys as authapp does.
-type keyring struct{ *keys.Manager }
+type keyring struct {
+	*keys.Manager
+	by *[]string // who changed a key, and which
+}
 
 func (k keyring) List(ctx context.Context) (out []httpapi.SigningKey) {
 	for _, r := range k.Manager.List(ctx) {
@@ -91,13 +94,15 @@ func (k keyring) List(ctx context.Context) (out []httpapi.SigningKey) {
 	return out
 }
 
-func (k keyring) Rotate(ctx context.Context) (httpapi.SigningKey, error) {
+func (k keyring) Rotate(ctx context.Context, c auth.Caller) (httpapi.SigningKey, error) {
 	r, err := k.Manager.Rotate(ctx)
+	*k.by = append(*k.by, c.Claims.Subject+" "+r.KeyID)
 	return shown(r), err
 }
 
-func (k keyring) Revoke(ctx context.Context, kid string) (httpapi.SigningKey, auth.Propagation, error) {
+func (k keyring) Revoke(ctx context.Context, c auth.Caller, kid string) (httpapi.SigningKey, auth.Propagation, error) {
 	r, err := k.Manager.Revoke(ctx, kid)
+	*k.by = append(*k.by, c.Claims.Subject+" "+r.KeyID)
 	return shown(r), auth.Propagation{Nodes: 3, Applied: 3}, err
 }
 

@@ -47,6 +47,7 @@ type world struct {
 	store *troubledStore
 	clock *clock
 	log   *book
+	by    []string // who changed which signing key
 }
 
 func newWorld(t *testing.T) *world {
@@ -108,7 +109,7 @@ func newWorldOn(t *testing.T, databaseURL string, change ...func(*auth.Config, *
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Config{
-		Service: service, Tokens: verifier, Keys: keyring{manager}, RoleTables: store, Nodes: gateways{},
+		Service: service, Tokens: verifier, Keys: keyring{manager, &w.by}, RoleTables: store, Nodes: gateways{},
 		Issuer: issuer, PublicURL: "https://gateway.example.com/", AllowedOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log, Registry: prometheus.NewRegistry(),
 	})

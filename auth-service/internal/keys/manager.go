@@ -87,31 +87,14 @@ func orDefault[T comparable](value, def T) T {
 // Rotate makes the next key the active one and returns its record. When
 // another replica rotates at the same time, both return the same record.
 func (m *Manager) Rotate(ctx context.Context) (Record, error) {
-	if err := m.Reload(ctx); err != nil {
-		return Record{}, fmt.Errorf("rotate signing keys: %w", err)
-	}
-	before := m.current.Load().active.KeyID()
-	err := m.apply(ctx, func(l *ledger) error {
-		if active := l.find(contract.KeyUseSignature, StateActive); active != nil && active.KeyID != before {
-			return nil // another replica was first
-		}
-		return l.rotate()
-	})
-	if err != nil {
-		return Record{}, fmt.Errorf("rotate signing keys: %w", err)
-	}
-	return m.record(m.current.Load().active.KeyID())
+	return m.Through(m.options.Store).Rotate(ctx)
 }
 
 // Revoke takes a key out of the set at once and returns its record. If it was
 // active, the next key signs from now on. It says nothing to the gateways:
 // revoking the tokens that it has signed is the caller's other half.
 func (m *Manager) Revoke(ctx context.Context, kid string) (Record, error) {
-	err := m.apply(ctx, func(l *ledger) error { return l.revoke(kid) })
-	if err != nil {
-		return Record{}, fmt.Errorf("revoke signing key: %w", err)
-	}
-	return m.record(kid)
+	return m.Through(m.options.Store).Revoke(ctx, kid)
 }
 
 func (m *Manager) record(kid string) (Record, error) {

@@ -64,9 +64,14 @@ func (m *Manager) settleImported(l *ledger) error {
 	return nil
 }
 
-// apply decides a change and stores it. It is decided once outside of the
-// transaction: mostly there is nothing to do, and new keys are made there.
+// apply is applyTo of the Manager's own store.
 func (m *Manager) apply(ctx context.Context, decide func(*ledger) error) error {
+	return m.applyTo(ctx, m.options.Store, decide)
+}
+
+// applyTo decides a change and stores it. It is decided once outside of the
+// transaction: mostly there is nothing to do, and new keys are made there.
+func (m *Manager) applyTo(ctx context.Context, store Store, decide func(*ledger) error) error {
 	mint := &minter{sealer: m.sealer, algorithm: m.options.Algorithm}
 	changes := func(existing []Record) ([]Record, error) {
 		l := newLedger(existing, m.options.Now().UTC(), m.overlap(), mint)
@@ -75,7 +80,7 @@ func (m *Manager) apply(ctx context.Context, decide func(*ledger) error) error {
 		}
 		return l.changes(), nil
 	}
-	existing, err := m.options.Store.Keys(ctx)
+	existing, err := store.Keys(ctx)
 	if err != nil {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
@@ -87,7 +92,7 @@ func (m *Manager) apply(ctx context.Context, decide func(*ledger) error) error {
 		return m.Reload(ctx)
 	}
 	saved := false
-	err = m.options.Store.SaveKeys(ctx, func(existing []Record) ([]Record, error) {
+	err = store.SaveKeys(ctx, func(existing []Record) ([]Record, error) {
 		changed, err := changes(existing)
 		saved = len(changed) > 0
 		return changed, err

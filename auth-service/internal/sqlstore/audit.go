@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/sqldb"
@@ -40,13 +39,6 @@ func (t *tx) AddAudit(ctx context.Context, e auth.AuditEvent) error {
 	_, err := t.exec(ctx, "add audit event", `INSERT INTO audit (`+auditColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		e.ID, sqldb.Micros(e.At), e.Event, e.Outcome, e.Reason, e.ActorID, e.TargetID, e.SessionID,
 		e.Address, e.UserAgent, e.RequestID)
-	return err
-}
-
-// AddErasure notes that a user is to be taken out of the audit trail.
-func (t *tx) AddErasure(ctx context.Context, userID, pseudonym string, at time.Time) error {
-	_, err := t.exec(ctx, "note account for pseudonymisation", `INSERT INTO audit_erasures (user_id, pseudonym, created_at)
-		VALUES ($1, $2, $3) ON CONFLICT (user_id) DO NOTHING`, userID, pseudonym, sqldb.Micros(at))
 	return err
 }
 

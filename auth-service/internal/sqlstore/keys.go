@@ -6,6 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/contract"
 	"gatehouse.internal/shared/sqldb"
 )
@@ -63,6 +64,12 @@ func (r reader) Keys(ctx context.Context) ([]Key, error) {
 // transaction; calls follow one another. decide may be called again after a
 // conflict. An error of decide is returned and nothing is stored.
 func (s *Store) SaveKeys(ctx context.Context, decide func(existing []Key) (changed []Key, err error)) error {
+	return s.SaveKeysAudited(ctx, decide, func([]Key) ([]auth.AuditEvent, error) { return nil, nil })
+}
+
+// SaveKeysAudited is SaveKeys, and appends the events to the audit trail that
+// tell of what was changed, in the same transaction.
+func (s *Store) SaveKeysAudited(ctx context.Context, decide func(existing []Key) (changed []Key, err error), tell func(changed []Key) ([]auth.AuditEvent, error)) error {
 	err := sqldb.InTx(ctx, s.db, func(ctx context.Context, x *sqlx.Tx) error {
 		t := s.within(x)
 		if err := t.lockName(ctx, "signing_keys"); err != nil {
@@ -81,6 +88,15 @@ func (s *Store) SaveKeys(ctx context.Context, decide func(existing []Key) (chang
 				return err
 			}
 			if err := t.revokeKey(ctx, k); err != nil {
+				return err
+			}
+		}
+		events, err := tell(changed)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if err := t.AddAudit(ctx, e); err != nil {
 				return err
 			}
 		}

@@ -104,6 +104,10 @@ func (t *tx) SaveSession(ctx context.Context, s auth.Session) error {
 	return err
 }
 
+// LockLostSessions makes transactions follow one another that revoke sessions
+// which the database does not know.
+func (t *tx) LockLostSessions(ctx context.Context) error { return t.lockName(ctx, "lost_sessions") }
+
 // EndSessions ends the sessions of a user that have not ended yet.
 func (t *tx) EndSessions(ctx context.Context, userID, cause string, at time.Time) (int, error) {
 	return t.exec(ctx, "end sessions", `UPDATE sessions SET ended_at = $1, end_cause = $2 WHERE user_id = $3 AND ended_at = 0`,

@@ -34,16 +34,13 @@ type Store struct {
 
 var _ auth.Store = (*Store)(nil)
 
-// New brings the schema of the database up to date and returns its Store.
+// New brings the schema of the database up to date and returns its Store, for
+// the service itself.
 func New(ctx context.Context, db *sqldb.DB) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	s, err := Beside(ctx, db)
 	if err != nil {
-		return nil, fmt.Errorf("find migrations: %w", err)
+		return nil, err
 	}
-	if err := db.Migrate(ctx, files); err != nil {
-		return nil, fmt.Errorf("migrate auth database: %w", err)
-	}
-	s := &Store{reader: reader{q: db, incarnation: db.Incarnation("revocation_state")}, db: db}
 	if db.Dialect() == sqldb.SQLite {
 		// The file may have been put back from a copy while nobody had it open.
 		if _, err := db.ExecContext(ctx, `UPDATE revocation_state SET incarnation = '' WHERE id = 1`); err != nil {
@@ -51,6 +48,36 @@ func New(ctx context.Context, db *sqldb.DB) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// Beside is New for somebody who works beside the service: opening the database
+// means nothing to that.
+func Beside(ctx context.Context, db *sqldb.DB) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
+	if err := db.Migrate(ctx, files); err != nil {
+		return nil, fmt.Errorf("migrate auth database: %w", err)
+	}
+	return newStore(db), nil
+}
+
+// ReadOnly returns the Store of a database for somebody who changes nothing
+// there, not even the schema. It fails if that is not up to date.
+func ReadOnly(ctx context.Context, db *sqldb.DB) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
+	if err := db.Migrated(ctx, files); err != nil {
+		return nil, fmt.Errorf("open auth database: %w", err)
+	}
+	return newStore(db), nil
+}
+
+func newStore(db *sqldb.DB) *Store {
+	return &Store{reader: reader{q: db, incarnation: db.Incarnation("revocation_state")}, db: db}
 }
 
 // within is the transaction x of this store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -23,6 +24,9 @@ type stateRow struct {
 	HeadNumber  int64  `db:"head_number"`
 	HeadHash    string `db:"head_hash"`
 	HeadSeal    string `db:"head_seal"`
+	KeptAt      int64  `db:"kept_at"`
+	KeptSeal    string `db:"kept_seal"`
+	EraserKey   string `db:"eraser_key"`
 	Last        int64  `db:"last"`
 	Waiting     int    `db:"waiting"`
 	Oldest      int64  `db:"oldest"`
@@ -32,14 +36,24 @@ func (x stateRow) state() trail.State {
 	return trail.State{
 		Start: markOf(x.StartNumber, x.StartHash, x.StartSeal), Head: markOf(x.HeadNumber, x.HeadHash, x.HeadSeal),
 		Last: uint64(x.Last), Waiting: x.Waiting, Oldest: sqldb.Time(x.Oldest),
+		Kept: trail.Kept{At: sqldb.Time(x.KeptAt), Seal: unhex(x.KeptSeal)}, EraserKey: unhex(x.EraserKey),
 	}
+}
+
+// unhex reads hexadecimal. What is none is given as it stands, which nobody has
+// sealed.
+func unhex(text string) []byte {
+	raw, err := hex.DecodeString(text)
+	if err != nil {
+		return []byte(text)
+	}
+	return raw
 }
 
 // markOf gives a mark. What is no hexadecimal any more is no hash of ours, and
 // the zero hash is none either.
 func markOf(number int64, hash, seal string) trail.Mark {
-	sealed, _ := hex.DecodeString(seal)
-	return trail.Mark{Number: uint64(number), Hash: hashOf(hash), Seal: sealed}
+	return trail.Mark{Number: uint64(number), Hash: hashOf(hash), Seal: unhex(seal)}
 }
 
 func hashOf(text string) (out [32]byte) {
@@ -55,6 +69,7 @@ func textOf(hash [32]byte) string { return hex.EncodeToString(hash[:]) }
 const maxWaiting = "10000"
 
 const selectTrail = `SELECT start_number, start_hash, start_seal, head_number, head_hash, head_seal,
+	kept_at, kept_seal, eraser_key,
 	COALESCE((SELECT number FROM audit WHERE number IS NOT NULL ORDER BY number DESC LIMIT 1), 0) AS last,
 	(SELECT COUNT(*) FROM (SELECT 1 FROM audit WHERE number IS NULL LIMIT ` + maxWaiting + `) AS w) AS waiting,
 	COALESCE((SELECT at FROM audit WHERE number IS NULL ORDER BY at, id LIMIT 1), 0) AS oldest
@@ -86,7 +101,7 @@ func (x *entryRow) entry() trail.Entry {
 	digests := strings.Split(x.Erased, ",")
 	for i := range e.Parts {
 		if len(salts) == trail.Parts*16 {
-			copy(e.Parts[i].Salt[:], salts[i*16:])
+			copy(e.Parts[i].Proof[:], salts[i*16:])
 		}
 		if len(digests) == trail.Parts && digests[i] != "" {
 			e.Parts[i].Erased, e.Parts[i].Digest = true, hashOf(digests[i])
@@ -100,7 +115,7 @@ func partsOf(e *trail.Entry) (salts, erased string) {
 	var raw []byte
 	digests, any := make([]string, trail.Parts), false
 	for i := range e.Parts {
-		raw = append(raw, e.Parts[i].Salt[:]...)
+		raw = append(raw, e.Parts[i].Proof[:]...)
 		if e.Parts[i].Erased {
 			digests[i], any = textOf(e.Parts[i].Digest), true
 		}
@@ -160,31 +175,68 @@ func (s *Store) ChangeTrail(ctx context.Context, limit int, change func(trail.St
 		if err != nil {
 			return err
 		}
+		for _, e := range step.New {
+			if err := t.AddAudit(ctx, e); err != nil {
+				return err
+			}
+		}
 		if err := t.number(ctx, step.Entries); err != nil {
+			return err
+		}
+		if err := t.saveKept(ctx, step); err != nil {
 			return err
 		}
 		return t.saveMarks(ctx, step.Start, step.Head)
 	})
 }
 
-// number gives rows their places, all in one statement.
+func (t *tx) saveKept(ctx context.Context, step trail.Step) error {
+	_, err := t.exec(ctx, "save when audit trail was kept", `UPDATE audit_chain SET kept_at = $1, kept_seal = $2, eraser_key = $3 WHERE id = 1`,
+		sqldb.Micros(step.Kept.At), hex.EncodeToString(step.Kept.Seal), hex.EncodeToString(step.EraserKey))
+	return err
+}
+
+// numberAtOnce are the numbers of rows that one statement gives their places:
+// each makes a text of its own, and a connection keeps a bounded number of those
+// prepared.
+var numberAtOnce = []int{1, 8, 64, 512}
+
+// number gives rows their places, in few statements.
 func (t *tx) number(ctx context.Context, entries []trail.Entry) error {
-	if len(entries) == 0 {
-		return nil
+	most := numberAtOnce[len(numberAtOnce)-1]
+	for chunk := range slices.Chunk(entries, most) {
+		if err := t.numberChunk(ctx, chunk); err != nil {
+			return err
+		}
 	}
-	c := conditions{}
-	for i := range entries {
-		e := &entries[i]
-		salts, _ := partsOf(e)
-		c.parts = append(c.parts, fmt.Sprintf("(%s, CAST(%s AS BIGINT), %s, %s)",
-			c.value(e.ID), c.value(int64(e.Number)), c.value(salts), c.value(textOf(e.Hash))))
-	}
-	n, err := t.exec(ctx, "number audit events", `WITH v (id, number, salts, hash) AS (VALUES `+strings.Join(c.parts, ", ")+`)
-		UPDATE audit SET number = v.number, salts = v.salts, hash = v.hash FROM v WHERE audit.id = v.id AND audit.number IS NULL`, c.args...)
+	return nil
+}
+
+func (t *tx) numberChunk(ctx context.Context, entries []trail.Entry) error {
+	query, args := numberQuery(entries)
+	n, err := t.exec(ctx, "number audit events", query, args...)
 	if err == nil && n != len(entries) {
 		return fmt.Errorf("number audit events: %d of %d were there", n, len(entries))
 	}
 	return err
+}
+
+// numberQuery fills the statement up with rows that there are none of.
+func numberQuery(entries []trail.Entry) (query string, args []any) {
+	size := numberAtOnce[slices.IndexFunc(numberAtOnce, func(n int) bool { return n >= len(entries) })]
+	c := conditions{}
+	for i := range size {
+		var id, number, salts, hash any
+		if i < len(entries) {
+			e := &entries[i]
+			text, _ := partsOf(e)
+			id, number, salts, hash = e.ID, int64(e.Number), text, textOf(e.Hash)
+		}
+		c.parts = append(c.parts, fmt.Sprintf("(CAST(%s AS TEXT), CAST(%s AS BIGINT), CAST(%s AS TEXT), CAST(%s AS TEXT))",
+			c.value(id), c.value(number), c.value(salts), c.value(hash)))
+	}
+	return `WITH v (id, number, salts, hash) AS (VALUES ` + strings.Join(c.parts, ", ") + `)
+		UPDATE audit SET number = v.number, salts = v.salts, hash = v.hash FROM v WHERE audit.id = v.id AND audit.number IS NULL`, c.args
 }
 
 func (t *tx) saveMarks(ctx context.Context, start, head trail.Mark) error {
@@ -233,63 +285,4 @@ func (s *Store) CutTrail(ctx context.Context, limit int, cut func(trail.State, [
 		return 0, err
 	}
 	return gone, nil
-}
-
-// Erasures returns the accounts that are to be erased.
-func (s *Store) Erasures(ctx context.Context, limit int) ([]trail.Erasure, error) {
-	var rows []struct {
-		UserID    string `db:"user_id"`
-		Pseudonym string `db:"pseudonym"`
-		CreatedAt int64  `db:"created_at"`
-	}
-	err := s.db.SelectContext(ctx, &rows, `SELECT user_id, pseudonym, created_at FROM audit_erasures ORDER BY created_at, user_id LIMIT $1`, limit)
-	if err != nil {
-		return nil, failed("read accounts to pseudonymise", err)
-	}
-	out := make([]trail.Erasure, 0, len(rows))
-	for _, x := range rows {
-		out = append(out, trail.Erasure{UserID: x.UserID, Pseudonym: x.Pseudonym, At: sqldb.Time(x.CreatedAt)})
-	}
-	return out, nil
-}
-
-// EraseTrail has entries changed that name a user; see trail.Store.
-func (s *Store) EraseTrail(ctx context.Context, userID string, limit int, erase func(*trail.Entry)) (int, error) {
-	changed := 0
-	err := s.inTrail(ctx, func(ctx context.Context, t *tx) error {
-		changed = 0
-		var rows []entryRow
-		err := t.tx.SelectContext(ctx, &rows, selectEntries+` WHERE number IS NOT NULL AND (actor_id = $1 OR target_id = $1) LIMIT $2`, userID, limit)
-		if err != nil {
-			return failed("read audit events of an account", err)
-		}
-		for _, e := range entriesOf(rows) {
-			erase(&e)
-			if err := t.saveErased(ctx, &e); err != nil {
-				return err
-			}
-			changed++
-		}
-		return nil
-	})
-	return changed, err
-}
-
-func (t *tx) saveErased(ctx context.Context, e *trail.Entry) error {
-	salts, erased := partsOf(e)
-	_, err := t.exec(ctx, "pseudonymise audit event", `UPDATE audit SET actor_id = $1, target_id = $2, session_id = $3, address = $4,
-		user_agent = $5, request_id = $6, salts = $7, erased = $8 WHERE number = $9`,
-		e.ActorID, e.TargetID, e.SessionID, e.Address, e.UserAgent, e.RequestID, salts, erased, int64(e.Number))
-	return err
-}
-
-// FinishErasure forgets the user's id; see trail.Store.
-func (s *Store) FinishErasure(ctx context.Context, userID string, e auth.AuditEvent) error {
-	return s.inTrail(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, "forget deleted account", `DELETE FROM audit_erasures WHERE user_id = $1`, userID)
-		if err != nil || n == 0 {
-			return err
-		}
-		return t.AddAudit(ctx, e)
-	})
 }

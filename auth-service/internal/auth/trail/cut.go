@@ -2,15 +2,18 @@ package trail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 // Tidy takes deleted accounts out of the trail and forgets what is older than
 // the retention.
 func (k *Keeper) Tidy(ctx context.Context) error {
-	if err := k.Erase(ctx); err != nil {
-		return err
-	}
+	return errors.Join(k.Erase(ctx), k.forget(ctx))
+}
+
+// forget deletes what is older than the retention.
+func (k *Keeper) forget(ctx context.Context) error {
 	if k.Retention == 0 || k.Now().Sub(k.forgot) < forgetEvery {
 		return nil
 	}
@@ -39,6 +42,10 @@ func (k *Keeper) cut(s State, oldest []Entry, proven proof) (Mark, error) {
 	if err := k.ours(s); err != nil {
 		return Mark{}, err
 	}
+	eraser, _, err := k.Seal.unwrap(s.EraserKey)
+	if err != nil {
+		return Mark{}, err
+	}
 	start, at := s.Start, s.Start
 	for i := range oldest {
 		e := &oldest[i]
@@ -47,7 +54,7 @@ func (k *Keeper) cut(s State, oldest []Entry, proven proof) (Mark, error) {
 		}
 		at = Mark{Number: e.Number, Hash: e.Hash}
 		hash, known := proven[e.Number]
-		if _, well := e.wellErased(); !well || known && hash != e.Hash {
+		if _, well := eraser.wellErased(e); !well || known && hash != e.Hash {
 			return Mark{}, fmt.Errorf("entry %d of the audit trail (event %s) is not what was written: run \"auth-service audit verify\"", e.Number, e.ID)
 		}
 		if known {

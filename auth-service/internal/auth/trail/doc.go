@@ -6,7 +6,9 @@
 //
 // Sign-ins do not wait for it. They add events as they always did; a Keeper
 // links what was committed, in batches, one replica at a time. What was removed
-// within the second or so before that is not found.
+// within the second or so before that is not found; whoever holds Keepers up to
+// have more time leaves an event that tells of it, because the time when the
+// trail was kept last is sealed, too.
 //
 // The newest hash, and the one that a trail which was shortened begins after,
 // are sealed with a key that the database does not hold: whoever can write to
@@ -20,5 +22,7 @@
 // is deleted its fields are replaced by a pseudonym, and their salts by the
 // digests: the chain stays as it was, and the digest alone does not let anybody
 // try out addresses. A pseudonym is good only if an event of the chain announces
-// it, so that wiping a name is evidence itself.
+// it, so that wiping a name is evidence itself, and only with a seal of that
+// entry; and a Keeper carries out no order to erase that the service has not
+// sealed.
 package trail

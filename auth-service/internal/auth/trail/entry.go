@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
-	"strings"
 
 	"gatehouse.internal/auth-service/internal/auth"
 )
@@ -20,10 +19,10 @@ const (
 )
 
 // Part is what the chain knows of a part: the salt of its digest or, once it
-// was erased, the digest.
+// was erased, the digest, and the seal of what stands in its place.
 type Part struct {
 	Erased bool
-	Salt   [16]byte // zero once erased
+	Proof  [16]byte // the salt, and the seal once erased
 	Digest [32]byte // zero until erased
 }
 
@@ -47,7 +46,7 @@ type Mark struct {
 func link(after Mark, e auth.AuditEvent) Entry {
 	made := Entry{AuditEvent: e, Number: after.Number + 1}
 	for i := range made.Parts {
-		_, _ = rand.Read(made.Parts[i].Salt[:]) // never fails
+		_, _ = rand.Read(made.Parts[i].Proof[:]) // never fails
 	}
 	made.Hash = made.hash(after.Hash)
 	return made
@@ -75,7 +74,7 @@ func (e *Entry) digest(part int) [32]byte {
 	if p.Erased {
 		return p.Digest
 	}
-	h := hmac.New(sha256.New, p.Salt[:])
+	h := hmac.New(sha256.New, p.Proof[:])
 	switch part {
 	case Actor:
 		write(h, "actor", e.ActorID)
@@ -101,52 +100,4 @@ func number(n uint64) string {
 	var out [8]byte
 	binary.BigEndian.PutUint64(out[:], n)
 	return string(out[:])
-}
-
-// Erase takes a deleted account out of the entry: its id becomes the pseudonym,
-// and from where it called is forgotten. It reports whether there was anything
-// to erase. The hash of the entry stays what it was.
-func (e *Entry) Erase(userID, pseudonym string) bool {
-	actor, target := e.ActorID == userID, e.TargetID == userID
-	if userID == "" || !actor && !target {
-		return false
-	}
-	if actor || e.ActorID == "" {
-		e.forget(Origin)
-		e.SessionID, e.Address, e.UserAgent, e.RequestID = "", "", "", ""
-	}
-	if actor {
-		e.forget(Actor)
-		e.ActorID = pseudonym
-	}
-	if target {
-		e.forget(Target)
-		e.TargetID = pseudonym
-	}
-	return true
-}
-
-// forget keeps the digest of a part in place of its salt.
-func (e *Entry) forget(part int) {
-	if digest := e.digest(part); !e.Parts[part].Erased {
-		e.Parts[part] = Part{Erased: true, Digest: digest}
-	}
-}
-
-// wellErased reports whether what stands in erased parts is a pseudonym or
-// nothing, and names the pseudonyms.
-func (e *Entry) wellErased() (pseudonyms []string, ok bool) {
-	for part, id := range map[int]string{Actor: e.ActorID, Target: e.TargetID} {
-		if !e.Parts[part].Erased {
-			continue
-		}
-		if !strings.HasPrefix(id, auth.PseudonymPrefix) {
-			return nil, false
-		}
-		pseudonyms = append(pseudonyms, id)
-	}
-	if !e.Parts[Origin].Erased {
-		return pseudonyms, true
-	}
-	return pseudonyms, len(pseudonyms) > 0 && e.SessionID+e.Address+e.UserAgent+e.RequestID == ""
 }

@@ -14,6 +14,8 @@ import (
 const (
 	batch        = 500
 	defaultLook  = time.Second
+	keptEvery    = 10 * time.Second // how often it is noted that the trail is kept, if there is nothing new
+	gap          = time.Minute      // how long that may be missing before the trail tells of it
 	anchorEvery  = time.Minute
 	tidyEvery    = 10 * time.Minute
 	erasureGrace = 24 * time.Hour // for events of the deleted account that come late
@@ -39,10 +41,12 @@ type Keeper struct {
 	forgot time.Time // when it forgot what was old
 }
 
-// Events makes audit events of the system itself.
+// Events is what the Keeper needs of auth.Service.
 type Events interface {
-	// SystemEvent completes an event with id and time.
+	// SystemEvent completes an event of the system itself with id and time.
 	SystemEvent(e auth.AuditEvent) (auth.AuditEvent, error)
+	// Ordered reports whether the service has ordered an erasure.
+	Ordered(e auth.Erasure) bool
 }
 
 // Run keeps the trail until ctx ends. Failures are logged, at most one a minute,
@@ -76,54 +80,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Link gives every committed event its place, batch by batch.
-func (k *Keeper) Link(ctx context.Context) error {
-	for {
-		linked := 0
-		s, err := k.Store.TrailState(ctx)
-		if err != nil {
-			return fmt.Errorf("look at the audit trail: %w", err)
-		}
-		if s.Waiting == 0 && k.Seal.current(placeHead, s.Head) && k.Seal.current(placeStart, s.Start) {
-			return nil
-		}
-		err = k.Store.ChangeTrail(ctx, batch, func(s State, waiting []auth.AuditEvent) (Step, error) {
-			linked = len(waiting)
-			return k.step(s, waiting)
-		})
-		if err != nil {
-			return fmt.Errorf("link audit events: %w", err)
-		}
-		if linked < batch {
-			return nil
-		}
-	}
-}
-
-// step links events after the head. It refuses to go on from marks that are not
-// ours: what an intruder wrote must not get our seal.
-func (k *Keeper) step(s State, waiting []auth.AuditEvent) (Step, error) {
-	if !k.Seal.good(placeHead, s.Head) || !k.Seal.good(placeStart, s.Start) {
-		return Step{}, fmt.Errorf("the seal of the audit trail at %d is not ours: run \"auth-service audit verify\"", s.Head.Number)
-	}
-	if s.Last != s.Head.Number && (s.Last != 0 || s.Head.Number != s.Start.Number) {
-		return Step{}, fmt.Errorf("the audit trail ends at %d and not at %d: run \"auth-service audit verify\"", s.Last, s.Head.Number)
-	}
-	out := Step{Start: s.Start, Head: s.Head}
-	for _, e := range waiting {
-		made := link(out.Head, e)
-		out.Head = Mark{Number: made.Number, Hash: made.Hash}
-		out.Entries = append(out.Entries, made)
-	}
-	if out.Start.Number > 0 {
-		out.Start = k.Seal.seal(placeStart, out.Start)
-	}
-	if out.Head.Number > 0 {
-		out.Head = k.Seal.seal(placeHead, out.Head)
-	}
-	return out, nil
-}
-
 // anchor logs the head if it is another than the one told last.
 func (k *Keeper) anchor(ctx context.Context) error {
 	s, err := k.Store.TrailState(ctx)
@@ -137,40 +93,22 @@ func (k *Keeper) anchor(ctx context.Context) error {
 	return nil
 }
 
-// Erase pseudonymises the events of deleted accounts. It can be cut off
-// anywhere and goes on where it was; an account is done with once no event of
-// it can come any more.
-func (k *Keeper) Erase(ctx context.Context) error {
-	due, err := k.Store.Erasures(ctx, batch)
-	if err != nil {
-		return fmt.Errorf("look for deleted accounts: %w", err)
-	}
-	if len(due) > 0 { // what announces their pseudonyms comes first
-		if err := k.Link(ctx); err != nil {
-			return err
-		}
-	}
-	for _, x := range due {
-		if err := k.erase(ctx, x); err != nil {
-			return fmt.Errorf("pseudonymise audit events: %w", err)
-		}
-	}
-	return nil
+// Standing is how the trail is kept.
+type Standing struct {
+	Waiting int           // events that have no place yet
+	Age     time.Duration // of the oldest of them
+	Kept    time.Time     // when it was kept last; zero if nobody can tell
 }
 
-func (k *Keeper) erase(ctx context.Context, x Erasure) error {
-	for n := batch; n == batch; {
-		var err error
-		if n, err = k.Store.EraseTrail(ctx, x.UserID, batch, func(e *Entry) { e.Erase(x.UserID, x.Pseudonym) }); err != nil {
-			return err
-		}
-	}
-	if k.Now().Sub(x.At) < erasureGrace {
-		return nil
-	}
-	e, err := k.Events.SystemEvent(auth.AuditEvent{Event: auth.EventPseudonymised, TargetID: x.Pseudonym, Outcome: auth.OutcomeSuccess})
+// Standing looks at the trail, and believes what is sealed.
+func (k *Keeper) Standing(ctx context.Context) (Standing, error) {
+	s, err := k.Store.TrailState(ctx)
 	if err != nil {
-		return err
+		return Standing{}, fmt.Errorf("look at the audit trail: %w", err)
 	}
-	return k.Store.FinishErasure(ctx, x.UserID, e)
+	out := Standing{Waiting: s.Waiting, Kept: k.Seal.kept(s.Kept)}
+	if s.Waiting > 0 {
+		out.Age = max(0, k.Now().Sub(s.Oldest))
+	}
+	return out, nil
 }

@@ -45,13 +45,13 @@ func TestTrail_forgets_once_a_day_what_is_old_and_nothing_beside_it(t *testing.T
 				t.Errorf("the trail starts after %d, want %d", r.Start.Number, start)
 			}
 		}
-		forgotten(0, 520)
+		forgotten(0, 521) // with the word that nobody kept the trail meanwhile
 		w.now = w.now.Add(2 * time.Hour)
-		forgotten(510, 10)
+		forgotten(510, 11)
 		w.now = w.now.Add(23*time.Hour + 59*time.Minute)
-		forgotten(510, 10) // it was done within the day
+		forgotten(510, 11) // it was done within the day
 		w.now = w.now.Add(time.Minute)
-		forgotten(520, 0)
+		forgotten(521, 0)
 	})
 }
 

@@ -13,19 +13,17 @@ type State struct {
 	Last        uint64    // the highest number of any entry
 	Waiting     int       // events that have no number yet
 	Oldest      time.Time // the first of them, zero if there is none
+	Kept        Kept
+	EraserKey   []byte // encrypted; empty until there is one
 }
 
 // Step is what a change of the trail adds, in one transaction.
 type Step struct {
-	Entries     []Entry // to be numbered, by their ids
+	New         []auth.AuditEvent // to be added before anything is numbered
+	Entries     []Entry           // to be numbered, by their ids
 	Start, Head Mark
-}
-
-// Erasure is an account whose events are to be pseudonymised.
-type Erasure struct {
-	UserID    string
-	Pseudonym string
-	At        time.Time // when the account was deleted
+	Kept        Kept
+	EraserKey   []byte
 }
 
 // Store is the storage that Keeper and Verify need. A database that is away is
@@ -48,11 +46,14 @@ type Store interface {
 	// of ChangeTrail; cut may be called again after a conflict.
 	CutTrail(ctx context.Context, limit int, cut func(s State, oldest []Entry) (Mark, error)) (int, error)
 
-	// Erasures returns the accounts that are to be erased.
-	Erasures(ctx context.Context, limit int) ([]Erasure, error)
-	// EraseTrail has erase change at most limit numbered entries which name the
-	// user, and returns how many it has changed.
-	EraseTrail(ctx context.Context, userID string, limit int, erase func(*Entry)) (int, error)
+	// Erasures returns the accounts that are to be erased, at most limit, in the
+	// order of time and id from the one after the given one on.
+	Erasures(ctx context.Context, after auth.Erasure, limit int) ([]auth.Erasure, error)
+	// EraseTrail shows erase at most limit entries with numbers above after which
+	// name the user, in order, and stores those that it says it has changed, in one
+	// transaction. It returns the number of the last, and zero if there are no
+	// more than these.
+	EraseTrail(ctx context.Context, userID string, after uint64, limit int, erase func(*Entry) bool) (last uint64, err error)
 	// FinishErasure forgets the user's id, adding the event in the same
 	// transaction.
 	FinishErasure(ctx context.Context, userID string, e auth.AuditEvent) error

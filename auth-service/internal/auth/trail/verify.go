@@ -23,10 +23,12 @@ type Anchor struct {
 // after one that breaks the chain the rest is not looked at.
 type Report struct {
 	Start, Head Mark
-	Entries     uint64 // that were looked at
-	Erased      uint64 // of them, how many have a part that was pseudonymised
-	Waiting     int    // events that have no number yet
-	Anchors     int    // that were found in the chain
+	Entries     uint64    // that were looked at
+	Erased      uint64    // of them, how many have a part that was pseudonymised
+	Waiting     int       // events that have no number yet
+	Anchors     int       // that were found in the chain
+	Kept        time.Time // when the trail was kept last; zero if that was never noted
+	Gaps        []string  // times in which nobody kept the trail: the service stood still, or was held up
 	Problems    []string
 }
 
@@ -38,6 +40,7 @@ func (r *Report) refuse(format string, args ...any) {
 type check struct {
 	store     Store
 	seal      *Sealer
+	eraser    eraser
 	anchors   map[uint64][][32]byte
 	at        Mark
 	announced map[string]bool
@@ -94,11 +97,23 @@ func (c *check) begin(s State, first bool) {
 	if !c.seal.good(placeHead, s.Head) {
 		c.report.refuse("the trail says that it ends at %d, but not with our seal", s.Head.Number)
 	}
+	c.keeping(s)
 	if s.Last > s.Head.Number {
 		c.report.refuse("entry %d is behind the head, which is %d: it was put in", s.Last, s.Head.Number)
 	}
 	if s.Last < s.Head.Number && s.Head.Number > s.Start.Number {
 		c.report.refuse("entry %d is missing: the trail ends at %d, but its head is %d", max(s.Last, s.Start.Number)+1, s.Last, s.Head.Number)
+	}
+}
+
+// keeping checks what else is sealed beside the marks.
+func (c *check) keeping(s State) {
+	var err error
+	if c.eraser, _, err = c.seal.unwrap(s.EraserKey); err != nil {
+		c.report.refuse("%s", err)
+	}
+	if c.report.Kept = c.seal.kept(s.Kept); c.report.Kept.IsZero() && !s.Kept.At.IsZero() {
+		c.report.refuse("the trail says that it was kept last at %s, but not with our seal", s.Kept.At.Format(time.RFC3339))
 	}
 }
 
@@ -140,7 +155,7 @@ func (c *check) entry(e *Entry) bool {
 		c.report.refuse("entry %d is missing", c.at.Number+1)
 		return false
 	}
-	pseudonyms, well := e.wellErased()
+	pseudonyms, well := c.eraser.wellErased(e)
 	if e.hash(c.at.Hash) != e.Hash || !well {
 		c.report.refuse("entry %d (event %s) is not what was written, or not where", e.Number, e.ID)
 		return false
@@ -153,6 +168,9 @@ func (c *check) entry(e *Entry) bool {
 	}
 	if e.Event == auth.EventPseudonymised && !e.Parts[Target].Erased {
 		c.announced[e.TargetID] = true
+	}
+	if e.Event == auth.EventTrailResumed {
+		c.report.Gaps = append(c.report.Gaps, fmt.Sprintf("entry %d: nobody kept the trail until %s (%s)", e.Number, e.At.Format(time.RFC3339), e.Reason))
 	}
 	c.at = Mark{Number: e.Number, Hash: e.Hash}
 	c.report.Entries++
@@ -186,6 +204,9 @@ func (c *check) finish(s State, now time.Time) {
 		if !c.announced[p] {
 			c.report.refuse("entry %d has the pseudonym %s, which no entry announces", number, p)
 		}
+	}
+	if c.report.Kept.Sub(now) > late {
+		c.report.refuse("the trail was kept last at %s, which is to come", c.report.Kept.Format(time.RFC3339))
 	}
 	if s.Waiting > 0 && now.Sub(s.Oldest) > late {
 		c.report.refuse("%d events have no place in the trail, the oldest since %s", s.Waiting, s.Oldest.Format(time.RFC3339))
