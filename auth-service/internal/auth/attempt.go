@@ -15,6 +15,7 @@ const (
 	BoundAccount = "account"
 	BoundAddress = "address"
 	BoundDevice  = "device"
+	BoundDevices = "earlier_devices"
 	BoundConfirm = "confirmation"
 	BoundSender  = "letters"
 	BoundRefresh = "refresh"
@@ -28,23 +29,34 @@ type attempt struct {
 }
 
 // attemptLogin counts a sign-in. A device that signed in to the account before
-// has an allowance of its own; everybody else is bound by account and network
-// address, by account, and by network address. It knows nothing of whether
-// there is such an account. Fault: RateLimited.
+// has an allowance of its own, all of those together that did so with an earlier
+// password have one besides; everybody else is bound by account and network
+// address, by account, and by network address. It tells strangers nothing of
+// whether there is such an account. Fault: RateLimited.
 func (s *Service) attemptLogin(ctx context.Context, c Caller, email string) (attempt, error) {
-	return s.attempt(ctx, c, EventLogin, s.loginBounds(c, foldEmail(email)))
+	bounds, err := s.loginBounds(ctx, c, foldEmail(email))
+	if err != nil {
+		return attempt{}, err
+	}
+	return s.attempt(ctx, c, EventLogin, bounds)
 }
 
-func (s *Service) loginBounds(c Caller, email string) []Bound {
-	if d, ok := s.devices.read(c.Device, s.now()); ok && s.devices.knows(d, email) {
-		return s.bounds(s.bound(BoundDevice, s.config.Limits.Device, email, string(d.id[:])))
+func (s *Service) loginBounds(ctx context.Context, c Caller, email string) ([]Bound, error) {
+	d, known, err := s.device(ctx, s.store, c, email)
+	if err != nil {
+		return nil, err
 	}
-	from := network(c.Address)
-	return s.bounds(
-		s.bound(BoundPair, s.config.Limits.Pair, email, from),
-		s.bound(BoundAccount, s.config.Limits.Account, email),
-		s.bound(BoundAddress, s.config.Limits.Address, from),
-	)
+	l, from := s.config.Limits, network(c.Address)
+	own := s.bound(BoundDevice, l.Device, email, string(d.id[:]))
+	switch known {
+	case familiar:
+		return s.bounds(own), nil
+	case outdated:
+		return s.bounds(own, s.bound(BoundDevices, l.Account, email)), nil
+	default:
+		return s.bounds(s.bound(BoundPair, l.Pair, email, from), s.bound(BoundAccount, l.Account, email),
+			s.bound(BoundAddress, l.Address, from)), nil
+	}
 }
 
 // attemptConfirm counts a password that a signed-in user gives again. It is

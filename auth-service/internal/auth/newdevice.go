@@ -21,12 +21,12 @@ type Place struct{ Address, UserAgent string }
 const maxPlaces = 200
 
 // tellNewDevice mails the user about a sign-in from a device that is not known:
-// it showed no device token that knows the account, and no earlier session was
+// it showed no device token of a sign-in with this password, and no earlier session was
 // used by such a client from that network. A young account's first sign-in is
 // no news. It comes before the new session is added.
 func (w *work) tellNewDevice(ctx context.Context, u User) error {
-	if d, ok := w.svc.devices.read(w.caller.Device, w.now); ok && w.svc.devices.knows(d, u.Email) {
-		return nil
+	if _, known, err := w.svc.device(ctx, w, w.caller, u.Email); err != nil || known == familiar {
+		return err
 	}
 	places, err := w.Places(ctx, u.ID, maxPlaces)
 	if err != nil {

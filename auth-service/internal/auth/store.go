@@ -34,6 +34,7 @@ type Reader interface {
 	ContestReader
 	PlaceReader
 	HashReader
+	DeviceReader
 	// User returns the user with the id. Its LeastVersion is never below that of
 	// any read before, and above every version that may have been given out for
 	// tokens by a history which the database has lost.

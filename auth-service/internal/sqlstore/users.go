@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"gatehouse.internal/auth-service/internal/auth"
 	"gatehouse.internal/shared/contract"
@@ -152,6 +153,15 @@ func (t *tx) AddPastPassword(ctx context.Context, p auth.PastPassword) error {
 	_, err := t.exec(ctx, "forget past passwords", `DELETE FROM past_passwords WHERE user_id = $1 AND id NOT IN
 		(SELECT id FROM past_passwords WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)`, p.UserID, p.Keep)
 	return err
+}
+
+// PasswordChangedAt returns when the password of the account with the address
+// was changed last: of earlier passwords, the newest is always remembered.
+func (r reader) PasswordChangedAt(ctx context.Context, email string) (time.Time, error) {
+	var at int64
+	err := r.q.GetContext(ctx, &at, `SELECT COALESCE(MAX(p.created_at), 0) FROM past_passwords p
+		JOIN users u ON u.id = p.user_id WHERE u.email = $1`, email)
+	return sqldb.Time(at), failed("look for a change of the password", err)
 }
 
 // PastPasswords returns the newest n hashes of earlier passwords.

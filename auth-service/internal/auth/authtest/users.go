@@ -205,10 +205,20 @@ func pastPasswords(t *testing.T, s *store) {
 	u := s.user(1)
 	for i, hash := range []string{"a", "b", "c", "d"} {
 		s.must(func(ctx context.Context, tx auth.Tx) error {
-			return tx.AddPastPassword(ctx, auth.PastPassword{ID: ID(i), UserID: u.ID, Hash: hash, At: Start().Add(time.Duration(i)), Keep: 3})
+			return tx.AddPastPassword(ctx, auth.PastPassword{ID: ID(i), UserID: u.ID, Hash: hash, At: Start().Add(time.Duration(i) * time.Microsecond), Keep: 3})
 		})
 	}
 	got, err := s.PastPasswords(t.Context(), u.ID, 5)
+	changed, errAt := s.PasswordChangedAt(t.Context(), u.Email)
+	if want := Start().Add(3 * time.Microsecond); !changed.Equal(want) || errAt != nil {
+		t.Errorf("the password changed at %v (%v), want %v", changed, errAt, want)
+	}
+	other := s.user(2)
+	for _, email := range []string{other.Email, "nobody@example.com"} {
+		if at, err := s.PasswordChangedAt(t.Context(), email); !at.IsZero() || err != nil {
+			t.Errorf("a password that never changed did so at %v (%v)", at, err)
+		}
+	}
 	if diff := cmp.Diff([]string{"d", "c", "b"}, got); diff != "" || err != nil {
 		t.Errorf("past passwords: %v (-want +got):\n%s", err, diff)
 	}
