@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"gatehouse.internal/shared/contract"
 )
@@ -55,7 +56,7 @@ type RedisProof struct {
 func RedisOptions(url string) (*redis.Options, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, errors.New("not a Redis URL (redis://[:password@]host:port/db)") // the text may hold a password
+		return nil, errors.New("not a Redis URL (redis://[user:password@]host:port/db)") // the text may hold a password
 	}
 	// The library writes plain lines to standard error, past the JSON log. What
 	// they say comes back as errors, too, and is logged by those who asked.
@@ -66,6 +67,11 @@ func RedisOptions(url string) (*redis.Options, error) {
 	options.DialTimeout = 500 * time.Millisecond
 	options.ReadTimeout = time.Second
 	options.WriteTimeout = time.Second
+	// A new connection begins with HELLO and what was asked for, and with no
+	// further questions: it is made while a request waits, and the user of a
+	// service may do nothing that the service does not need.
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return options, nil
 }
 
