@@ -6,7 +6,8 @@
 # Settings and their defaults are in processes.sh; variables of the services
 # themselves (AUTH_ACCESS_TTL, GATEWAY_CREDENTIAL_LIMIT ...) are passed on.
 # GATEHOUSE_AUTH_NATS_URL, GATEHOUSE_USER_NATS_URL and GATEHOUSE_GATEWAY_NATS_URL
-# give the services identities of their own on a broker that asks for them.
+# give the services identities of their own on a broker that asks for them,
+# GATEHOUSE_AUTH_REDIS_URL and GATEHOUSE_GATEWAY_REDIS_URL on such a Redis.
 set -euo pipefail
 # shellcheck source=deploy/processes.sh
 . "$(dirname "$0")/processes.sh"
@@ -118,6 +119,7 @@ start_service() {
 	case $name in
 	auth-service-*)
 		DATABASE_URL=$(database_url "$GATEHOUSE_AUTH_DATABASE") NATS_URL=${GATEHOUSE_AUTH_NATS_URL:-$NATS_URL} \
+			REDIS_URL=${GATEHOUSE_AUTH_REDIS_URL:-$REDIS_URL} \
 			AUTH_ADDR=$GATEHOUSE_HOST:$port AUTH_OPS_ADDR=$GATEHOUSE_HOST:$ops \
 			AUTH_ISSUER=$public_url AUTH_AUDIENCE=$audience AUTH_PUBLIC_URL=$public_url \
 			AUTH_ENCRYPTION_KEY_FILE=$run_dir/encryption-key \
@@ -132,7 +134,7 @@ start_service() {
 			start "$name" "$run_dir/bin/user-service"
 		;;
 	gateway-*)
-		NATS_URL=${GATEHOUSE_GATEWAY_NATS_URL:-$NATS_URL} \
+		NATS_URL=${GATEHOUSE_GATEWAY_NATS_URL:-$NATS_URL} REDIS_URL=${GATEHOUSE_GATEWAY_REDIS_URL:-$REDIS_URL} \
 			GATEWAY_ADDR=$GATEHOUSE_HOST:$port GATEWAY_OPS_ADDR=$GATEHOUSE_HOST:$ops GATEWAY_NODE_ID=$name \
 			GATEWAY_ISSUER=$public_url GATEWAY_AUDIENCE=$audience GATEWAY_ROUTES=$run_dir/routes.yaml \
 			GATEWAY_ASSERTION_KEY_FILE=$run_dir/assertion-key \

@@ -82,8 +82,8 @@ func secrets(t *testing.T) map[string]string {
 // the settings in files.
 func addedSettings(service string) map[string]string {
 	added := map[string]map[string]string{
-		"gateway":      {"REDIS_URL": "redis://:x@redis:6379/0", "GATEWAY_NODE_ID": "gateway-1", "GATEWAY_ASSERTION_KEY": assertionKey},
-		"auth-service": {"REDIS_URL": "redis://:x@redis:6379/0", "DATABASE_URL": "postgres://x:x@db/x", "AUTH_ENCRYPTION_KEY": encryptionKey, "AUTH_ADMIN_PASSWORD": "correct horse battery staple"},
+		"gateway":      {"REDIS_URL": "redis://gateway:x@redis:6379/0", "GATEWAY_NODE_ID": "gateway-1", "GATEWAY_ASSERTION_KEY": assertionKey},
+		"auth-service": {"REDIS_URL": "redis://auth-service:x@redis:6379/0", "DATABASE_URL": "postgres://x:x@db/x", "AUTH_ENCRYPTION_KEY": encryptionKey, "AUTH_ADMIN_PASSWORD": "correct horse battery staple"},
 		"user-service": {"DATABASE_URL": "postgres://x:x@db/x"},
 	}[service]
 	added["NATS_URL"] = "nats://x:x@nats:4222"
