@@ -133,13 +133,6 @@ func copyBody(to sink, body io.Reader, from *buffers) error {
 // Write gives the client some of the answer, and notes that something moves.
 func (x *exchange) Write(p []byte) (int, error) {
 	x.pending = true
-	if !x.watched { // there is nobody who would look
-		n, err := x.client.Write(p)
-		if err != nil {
-			x.lost = err
-		}
-		return n, err //nolint:wrapcheck // nobody reads it: the answer is cut off
-	}
 	var n int
 	err := x.moving(func() (err error) { n, err = x.client.Write(p); return err })
 	if err != nil {
@@ -165,6 +158,9 @@ func (x *exchange) Wait() error {
 // moving has the client take something. While that lasts, an answer that may
 // else be silent stands still like any other.
 func (x *exchange) moving(send func() error) error {
+	if !x.watched { // there is nobody who would look
+		return send()
+	}
 	x.moved.Store(int64(time.Since(x.started)))
 	err := send()
 	if x.quiet {
