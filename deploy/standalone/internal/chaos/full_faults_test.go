@@ -43,9 +43,7 @@ func fullFaults() []scenario {
 		// Redis refuses to write as it does after an error of its append-only file
 		// or over its maxmemory; gateway-1 has nothing but what it holds then.
 		{name: "F42 F19 I1 I2: Redis refuses to write while a gateway hangs on it", run: func(w *world) {
-			if w.Redis == nil {
-				w.Skip("redis-server is not installed; the embedded one has no such setting")
-			}
+			w.needRedis()
 			over := w.recorder.Begin("gateway-1 is cut off from NATS")
 			w.must(w.links("gateway-1", w.brokerNames(), cut)())
 			w.wait(2 * time.Second)

@@ -23,9 +23,7 @@ func redisFaults() []scenario {
 	}
 	needProcess := func(body func(w *world)) func(w *world) {
 		return func(w *world) {
-			if w.Redis == nil {
-				w.Skip("redis-server is not installed; the embedded one cannot be killed")
-			}
+			w.needRedis()
 			body(w)
 		}
 	}

@@ -49,6 +49,20 @@ func needPostgres(t *testing.T) {
 	t.Skipf("PostgreSQL does not answer: %v", err)
 }
 
+// needRedis skips the test where Redis is no process of its own: the embedded
+// one cannot be killed, and has no settings.
+func (w *world) needRedis() {
+	w.Helper()
+	if w.Redis != nil {
+		return
+	}
+	const missing = "redis-server is not installed"
+	if os.Getenv("GATEHOUSE_REQUIRE_SERVICES") == "1" {
+		w.Fatal(missing)
+	}
+	w.Skip(missing)
+}
+
 // world is a system, its clients and what they have noted.
 type world struct {
 	*cluster.Cluster
