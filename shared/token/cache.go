@@ -2,10 +2,8 @@ package token
 
 import (
 	"context"
-	"crypto/sha256"
 	"sync"
 	"time"
-	"unsafe"
 
 	"gatehouse.internal/shared/contract"
 )
@@ -16,15 +14,13 @@ const cacheShards = 16
 // Cache verifies tokens as its Verifier does, and remembers which were good.
 // It saves the check of the signature and nothing else: times are compared on
 // every call, a change of the issuer's keys empties it, and revocation is not
-// its business. It is keyed by the SHA-256 of the whole token, so two tokens
+// its business. It is keyed by a fingerprint of the whole token, so two tokens
 // never share an entry, and it holds no token in clear.
 type Cache struct {
 	verifier *Verifier
+	prints   *fingerprints
 	shards   [cacheShards]cacheShard
 }
-
-// digest names a token.
-type digest = [sha256.Size]byte
 
 // cached is a token that was good, and when it is good.
 type cached struct {
@@ -39,17 +35,17 @@ type cached struct {
 type cacheShard struct {
 	mu    sync.RWMutex
 	limit int // of each map
-	young map[digest]cached
-	old   map[digest]cached
+	young map[fingerprint]cached
+	old   map[fingerprint]cached
 }
 
 // NewCache returns a Cache over v which holds at most size tokens, but no
 // fewer than 32.
 func NewCache(v *Verifier, size int) *Cache {
-	c := &Cache{verifier: v}
+	c := &Cache{verifier: v, prints: newFingerprints()}
 	for i := range c.shards {
 		c.shards[i].limit = max(1, size/cacheShards/2)
-		c.shards[i].young = make(map[digest]cached)
+		c.shards[i].young = make(map[fingerprint]cached)
 	}
 	return c
 }
@@ -60,8 +56,7 @@ func (c *Cache) Verify(ctx context.Context, raw string) (*contract.Claims, error
 	if len(raw) > MaxBytes {
 		return c.verifier.Verify(ctx, raw)
 	}
-	// The bytes are only read; a conversion would copy the token.
-	key := sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
+	key := c.prints.of(raw)
 	shard := &c.shards[key[0]%cacheShards]
 	generation := c.verifier.keys.Generation()
 	if entry, ok := shard.get(&key); ok && entry.good(generation, c.verifier.now()) {
@@ -91,7 +86,7 @@ func (e *cached) good(generation uint64, now time.Time) bool {
 	return e.generation == generation && !now.Before(e.from) && now.Before(e.until)
 }
 
-func (s *cacheShard) get(key *digest) (cached, bool) {
+func (s *cacheShard) get(key *fingerprint) (cached, bool) {
 	s.mu.RLock()
 	entry, ok := s.young[*key]
 	if ok {
@@ -106,11 +101,11 @@ func (s *cacheShard) get(key *digest) (cached, bool) {
 	return entry, ok
 }
 
-func (s *cacheShard) put(key *digest, entry cached) {
+func (s *cacheShard) put(key *fingerprint, entry cached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.young[*key]; !known && len(s.young) >= s.limit {
-		s.old, s.young = s.young, make(map[digest]cached, s.limit)
+		s.old, s.young = s.young, make(map[fingerprint]cached, s.limit)
 	}
 	s.young[*key] = entry
 }
