@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,19 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+
+	mu    sync.RWMutex
+	known map[labels]figures // which are looked up for less here
+}
+
+// labels are those of a kind of requests. There are few: routes are named by
+// us, and methods and classes are bounded.
+type labels struct{ method, route, class string }
+
+// figures are what is counted of such requests.
+type figures struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
 }
 
 // newMetrics registers the metrics, or finds those that another server of the
@@ -22,17 +36,18 @@ func newMetrics(registry prometheus.Registerer, service string) *metrics {
 	if registry == nil {
 		return nil
 	}
-	labels := prometheus.Labels{"service": service}
+	constant := prometheus.Labels{"service": service}
 	return &metrics{
+		known: map[labels]figures{},
 		requests: register(registry, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gatehouse_http_requests_total", Help: "Requests answered.", ConstLabels: labels,
+			Name: "gatehouse_http_requests_total", Help: "Requests answered.", ConstLabels: constant,
 		}, []string{"method", "route", "class"})),
 		duration: register(registry, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "gatehouse_http_request_duration_seconds", Help: "Time to answer a request.", ConstLabels: labels,
+			Name: "gatehouse_http_request_duration_seconds", Help: "Time to answer a request.", ConstLabels: constant,
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"})),
 		inFlight: register(registry, prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "gatehouse_http_requests_in_flight", Help: "Requests being answered.", ConstLabels: labels,
+			Name: "gatehouse_http_requests_in_flight", Help: "Requests being answered.", ConstLabels: constant,
 		})),
 	}
 }
@@ -65,8 +80,23 @@ func (m *metrics) done(method string, rec *record, elapsed time.Duration) {
 	if route == "" {
 		route = "none"
 	}
-	m.requests.WithLabelValues(knownMethod(method), route, class(rec.writer.status)).Inc()
-	m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
+	f := m.of(labels{knownMethod(method), route, class(rec.writer.status)})
+	f.requests.Inc()
+	f.duration.Observe(elapsed.Seconds())
+}
+
+func (m *metrics) of(l labels) figures {
+	m.mu.RLock()
+	f, known := m.known[l]
+	m.mu.RUnlock()
+	if known {
+		return f
+	}
+	f = figures{m.requests.WithLabelValues(l.method, l.route, l.class), m.duration.WithLabelValues(l.route)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[l] = f
+	return f
 }
 
 // class is that of a status, such as 2xx.

@@ -54,10 +54,10 @@ func (o *observer) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 // begin prepares the request and its answer.
 func (o *observer) begin(c echo.Context) *record {
 	r := c.Request()
-	trusted := o.TrustRequestID && isTrusted(peerAddr(r), o.TrustedProxies)
+	trusted := o.TrustRequestID && len(o.TrustedProxies) > 0 && isTrusted(peerAddr(r), o.TrustedProxies)
 	id := requestID(r.Header, trusted)
 	rec := &record{
-		Context: r.Context(), trace: newTrace(r.Header), id: id, boxed: id, answerID: [1]string{id},
+		Context: r.Context(), trace: newTrace(r.Header), id: id, answerID: [1]string{id},
 		https: clientScheme(r, o.TrustedProxies) == "https", request: r, writer: writer{ResponseWriter: c.Response().Writer},
 	}
 	rec.writer.record = rec

@@ -15,7 +15,6 @@ type record struct {
 	context.Context // of the server
 	trace           trace
 	id              string // of the request
-	boxed           any    // the same
 	answerID        [1]string
 	https           bool
 	request         *http.Request // as it came
@@ -50,7 +49,7 @@ func (v *recordValues) Value(key any) any {
 	case recordKey:
 		return (*record)(v)
 	case requestIDKey:
-		return v.boxed
+		return &v.id
 	}
 	return nil
 }

@@ -14,17 +14,19 @@ import (
 // maxRequestID bounds a request id that comes from outside.
 const maxRequestID = 128
 
-type requestIDKey struct{}
+type requestIDKey struct{} // of a *string
 
 // RequestID gives the id of the request that ctx belongs to, or "".
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if id, ok := ctx.Value(requestIDKey{}).(*string); ok {
+		return *id
+	}
+	return ""
 }
 
 // WithRequestID returns a context that belongs to the request with this id.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return context.WithValue(ctx, requestIDKey{}, &id)
 }
 
 // requestID keeps the id that a trusted proxy has given, else makes one.

@@ -29,6 +29,13 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// TakeHeader has h stand in place of the answer's header, which spares copying
+// it. It reports whether it does: some writers cannot do that.
+func (w *writer) TakeHeader(h http.Header) bool {
+	taking, ok := w.ResponseWriter.(interface{ TakeHeader(h http.Header) bool })
+	return ok && taking.TakeHeader(h)
+}
+
 // Write sends a part of the body.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {

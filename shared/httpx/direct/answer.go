@@ -38,6 +38,16 @@ type answer struct {
 // Header is the header that WriteHeader sends, and later that of the trailers.
 func (a *answer) Header() http.Header { return a.header }
 
+// TakeHeader has h stand in place of the answer's header, which spares copying
+// it. It reports whether it does: not once the head is said.
+func (a *answer) TakeHeader(h http.Header) bool {
+	if a.over.Load() || a.status != 0 {
+		return false
+	}
+	a.header = h
+	return true
+}
+
 // WriteHeader says the head. Interim answers (1xx) go out at once.
 func (a *answer) WriteHeader(status int) {
 	if status < 100 || status > 999 {
