@@ -175,7 +175,7 @@ func (b *backends) proxyFor(to *backend, timeout time.Duration) *proxy.Proxy {
 		Upstream: to.spec.Name, Set: to.set, Transport: to.transports[timeout], Pseudonym: b.pseudonym,
 		HTTP2:   options.Protocol == proxy.HTTP2 || options.Protocol == proxy.H2C,
 		Failing: to.spec.Failing, Idle: to.spec.IdleTimeout,
-		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Encoders: b.encoders, Log: b.log, Observe: b.metrics.upstreamAnswered, Retried: b.metrics.retried,
+		Issuer: to.spec.Name == issuerUpstream, Live: b.live, Encoders: b.encoders, Log: b.log, Observe: b.metrics.attempts(to.spec.Name), Retried: b.metrics.retried,
 	}
 	if to.spec.Retries != nil {
 		o.Retries = to.spec.Retries.Attempts

@@ -190,7 +190,7 @@ func (a *App) handler() (*echo.Echo, error) {
 	e := httpx.New(httpx.Options{
 		Log: a.log, Service: "gateway", MaxBody: -1, TrustedProxies: a.cfg.TrustedProxies, Registry: a.registry, TrustRequestID: true,
 	})
-	e.Pre(p.middleware)
+	e.Pre(p.middleware())
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package gatewayapp
 
 import (
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,13 +62,21 @@ func counter(name, help string, n *atomic.Uint64) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(n.Load()) })
 }
 
-// upstreamAnswered is told of every attempt to call an upstream.
-func (m *metrics) upstreamAnswered(upstream string, status int, took time.Duration) {
-	if status == 0 {
-		m.failures.WithLabelValues(upstream).Inc()
-		return
+// attempts gives what is told of every attempt to call an upstream; status is 0
+// if there was no answer. Its figures are looked up once.
+func (m *metrics) attempts(upstream string) func(status int, took time.Duration) {
+	failures := m.failures.WithLabelValues(upstream)
+	var classes [10]func() prometheus.Observer
+	for i := range classes {
+		classes[i] = sync.OnceValue(func() prometheus.Observer { return m.upstream.WithLabelValues(upstream, strconv.Itoa(i)+"xx") })
 	}
-	m.upstream.WithLabelValues(upstream, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+	return func(status int, took time.Duration) {
+		if status == 0 {
+			failures.Inc()
+			return
+		}
+		classes[status/100%10]().Observe(took.Seconds())
+	}
 }
 
 // retried is told of every call that is made again.

@@ -38,8 +38,8 @@ type pipeline struct {
 // middleware puts the pipeline in place of Echo's router, which would decode
 // the path: no request gets past it, and none is routed by anything but the
 // bytes of its target.
-func (p *pipeline) middleware(echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
+func (p *pipeline) middleware() echo.MiddlewareFunc {
+	handler := func(c echo.Context) error {
 		w, r := c.Response().Writer, c.Request()
 		q := &request{w: w, r: r, route: unrouted}
 		if err := p.serve(q); err != nil {
@@ -48,6 +48,7 @@ func (p *pipeline) middleware(echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return nil
 	}
+	return func(echo.HandlerFunc) echo.HandlerFunc { return handler } // Echo asks for each request
 }
 
 // unrouted stands for the route of a request that has none.
@@ -65,6 +66,7 @@ type request struct {
 	token      string
 	fromCookie bool
 	claims     *contract.Claims // nil for nobody
+	call       proxy.Call       // as it is carried on
 }
 
 // serve is the order of checks. Each either lets the request go on or ends it
@@ -188,7 +190,7 @@ func (p *pipeline) forward(q *request) error {
 	}
 	ctx := q.r.Context()
 	_, query, hasQuery := strings.Cut(q.r.RequestURI, "?")
-	call := &proxy.Call{
+	q.call = proxy.Call{
 		Path: q.route.ForwardPath(q.path), Query: query, HasQuery: hasQuery,
 		Origin: q.origin, RequestID: httpx.RequestID(ctx), TraceParent: httpx.TraceParent(ctx),
 		Claims: q.claims, Token: q.token, KeepAuthorization: q.route.Auth == route.AuthNone,
@@ -199,10 +201,10 @@ func (p *pipeline) forward(q *request) error {
 	}
 	if q.route.Assertion != "" && q.claims != nil {
 		var err error
-		if call.Assertion, err = p.sign(q.token, q.claims, q.route.Assertion); err != nil {
+		if q.call.Assertion, err = p.sign(q.token, q.claims, q.route.Assertion); err != nil {
 			return fmt.Errorf("sign an assertion: %w", err)
 		}
 	}
 	httpx.PassThrough(ctx)
-	return q.serving.proxies[q.route].Serve(q.w, q.r, call)
+	return q.serving.proxies[q.route].Serve(q.w, q.r, &q.call)
 }

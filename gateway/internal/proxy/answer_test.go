@@ -213,7 +213,7 @@ func TestServe_Unreachable(t *testing.T) {
 	})
 	t.Run("but only one other", func(t *testing.T) {
 		var attempts int
-		f := tunedFront(t, Options{Observe: func(string, int, time.Duration) { attempts++ }}, dead, dead, dead)
+		f := tunedFront(t, Options{Observe: func(int, time.Duration) { attempts++ }}, dead, dead, dead)
 		res, body := f.ask(t, get)
 		wantProblem(t, res, body, 503, fault.UpstreamUnavailable)
 		if attempts != 2 {

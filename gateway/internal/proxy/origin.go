@@ -30,7 +30,7 @@ func (t Trust) Origin(r *http.Request) Origin {
 	if !peer.IsValid() {
 		return o
 	}
-	o.Chain = peer.String()
+	o.Chain = text(peer, r.RemoteAddr)
 	if !t.has(peer) {
 		return o
 	}
@@ -97,6 +97,15 @@ func peerAddr(remote string) netip.Addr {
 		return netip.Addr{}
 	}
 	return ap.Addr().Unmap().WithZone("")
+}
+
+// text gives an address as text, which the one of the connection begins with if
+// it is one of IPv4: these have one spelling.
+func text(addr netip.Addr, remote string) string {
+	if i := strings.IndexByte(remote, ':'); i > 0 && addr.Is4() && remote[0] != '[' {
+		return remote[:i]
+	}
+	return addr.String()
 }
 
 // hopAddr reads an element of X-Forwarded-For, which some proxies write with a

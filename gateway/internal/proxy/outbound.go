@@ -5,23 +5,28 @@ import (
 	"strings"
 	"sync"
 
+	"gatehouse.internal/gateway/internal/proxy/h1"
 	"gatehouse.internal/gateway/internal/route"
 	"gatehouse.internal/shared/contract"
 )
 
 // outHeader is the header of an outgoing request. It is used again and again,
-// and what the gateway says stands beside it, so that it costs no memory.
+// and what the gateway says stands beside the client's fields, so that it costs
+// no memory and few look-ups.
 type outHeader struct {
 	http.Header
-	said   [ownFields]string // what the gateway says
+	said   [ownFields]h1.Field // what the gateway says
 	n      int
 	shared bool // somebody may still read it when the exchange is over
 }
 
-// ownFields is how many fields the gateway sets at most.
+// ownFields is how many fields the gateway says at most.
 const ownFields = 16
 
-var outHeaders = sync.Pool{New: func() any { return &outHeader{Header: make(http.Header, 32)} }}
+// fewFields is how many fields a map of Go holds without a table of hashes.
+const fewFields = 8
+
+var outHeaders = sync.Pool{New: func() any { return &outHeader{Header: make(http.Header, fewFields)} }}
 
 func lendHeader() *outHeader {
 	h, _ := outHeaders.Get().(*outHeader) // it holds nothing else
@@ -34,16 +39,31 @@ func (h *outHeader) giveBack() {
 		return
 	}
 	clear(h.Header)
-	clear(h.said[:])
+	clear(h.said[:h.n])
 	h.n = 0
 	outHeaders.Put(h)
 }
 
-// say sets a field in place of all lines of that name.
+// say adds a field of which the header has no line: the client's were left
+// behind.
 func (h *outHeader) say(name, value string) {
-	h.said[h.n] = value
+	h.said[h.n] = h1.Field{Name: name, Value: value}
 	h.n++
-	h.Header[name] = h.said[h.n-1 : h.n : h.n]
+}
+
+// share has all fields stand in the header, for transports that know of no
+// others, and may look at it later.
+func (h *outHeader) share() {
+	if h.shared {
+		return
+	}
+	h.shared = true
+	values := make([]string, h.n)
+	for i, f := range h.said[:h.n] {
+		values[i] = f.Value
+		h.Header[f.Name] = values[i : i+1 : i+1]
+	}
+	h.n = 0
 }
 
 // take copies what a client may say to an upstream: what belongs to the
@@ -55,6 +75,20 @@ func (h *outHeader) take(from http.Header) {
 		}
 	}
 	dropListed(h.Header, from["Connection"])
+}
+
+// apply changes the header as a route's rules say, which can set no field that
+// only the gateway may say.
+func (h *outHeader) apply(rules *route.HeaderRules) {
+	if rules == nil || len(rules.Remove)+len(rules.Set) == 0 {
+		return
+	}
+	rules.Apply(h.Header)
+	for name := range h.Header {
+		if route.IsOwnField(name) {
+			delete(h.Header, name)
+		}
+	}
 }
 
 // setIdentity tells the upstream who is calling.

@@ -30,7 +30,7 @@ type Options struct {
 	Log       *slog.Logger
 	// Observe is told of every attempt; status is 0 if there was no answer. It
 	// may be nil.
-	Observe func(upstream string, status int, took time.Duration)
+	Observe func(status int, took time.Duration)
 	Retried func(upstream string) // told of every retry; may be nil
 }
 
@@ -47,7 +47,7 @@ type Proxy struct {
 	issuer    bool
 	live      *live.Registry
 	log       *slog.Logger
-	observe   func(upstream string, status int, took time.Duration)
+	observe   func(status int, took time.Duration)
 	retried   func(upstream string)
 	buffers   buffers
 	encoders  *coding.Encoders
@@ -66,7 +66,7 @@ func New(o Options) *Proxy {
 		p.via[version] = version + " " + o.Pseudonym
 	}
 	if p.observe == nil {
-		p.observe = func(string, int, time.Duration) {}
+		p.observe = func(int, time.Duration) {}
 	}
 	if p.retried == nil {
 		p.retried = func(string) {}
@@ -118,15 +118,13 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	if call.WebSocket && wantsWebSocket(r) {
 		h.say("Connection", "Upgrade")
 		h.say("Upgrade", "websocket")
-		h.shared = true
+		defer h.share()
 	}
 	if p.http2 && hasToken(r.Header["Te"], "trailers") {
 		h.say("Te", "trailers") // which gRPC insists on; it says that trailers are not lost on the way, and here they are not
 	}
 	dropCookies(h.Header, p.issuer)
-	if call.RequestHeaders != nil {
-		call.RequestHeaders.Apply(h.Header)
-	}
+	h.apply(call.RequestHeaders)
 	x.negotiate(r.Method, h.Header)
 	guardReplay(h.Header)
 	h.setIdentity(call)
@@ -152,7 +150,7 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 func (p *Proxy) send(x *exchange, out *http.Request, started time.Time) (*http.Response, error) {
 	x.url.Scheme, x.url.Host = x.target.URL.Scheme, x.target.URL.Host
 	if x.url.Scheme != "http" || p.http2 {
-		x.header.shared = true // net/http's transport may still read it after it has returned
+		x.header.share() // net/http's transport may still read it after it has returned
 		x.body.again()
 	}
 	res, err := p.transport.RoundTrip(out)
@@ -160,10 +158,10 @@ func (p *Proxy) send(x *exchange, out *http.Request, started time.Time) (*http.R
 		err = checkSwitch(out, res)
 	}
 	if err != nil {
-		p.observe(p.name, 0, time.Since(started))
+		p.observe(0, time.Since(started))
 		return nil, err
 	}
-	p.observe(p.name, res.StatusCode, time.Since(started))
+	p.observe(res.StatusCode, time.Since(started))
 	return res, nil
 }
 

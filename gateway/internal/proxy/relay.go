@@ -16,11 +16,16 @@ import (
 	"gatehouse.internal/shared/contract"
 )
 
-// An exchange is told of interim answers, and writes the body of the final one.
+// An exchange says what the gateway has to tell the upstream, is told of interim
+// answers, and writes the body of the final one.
 var (
+	_ h1.Telling  = (*exchange)(nil)
 	_ h1.Informed = (*exchange)(nil)
 	_ h1.Waiter   = (*exchange)(nil)
 )
+
+// Told gives what the gateway says beside the client's fields.
+func (x *exchange) Told() []h1.Field { return x.header.said[:x.header.n] }
 
 // Interim gives the client an interim answer, which takes nothing with it of
 // what the gateway says. HTTP/1.0 knows none (RFC 9110 section 15.2).
@@ -54,13 +59,7 @@ func (x *exchange) relay(res *http.Response) error {
 			return err
 		}
 	}
-	header := x.client.Header()
-	for name, values := range res.Header {
-		if before, has := header[name]; has {
-			values = append(before, values...)
-		}
-		header[name] = values
-	}
+	header := x.say(res.Header)
 	var announced []string
 	if len(res.Trailer) > 0 {
 		announced = slices.Sorted(maps.Keys(res.Trailer))
@@ -79,6 +78,24 @@ func (x *exchange) relay(res *http.Response) error {
 	}
 	x.trail(res.Trailer, announced)
 	return nil
+}
+
+// say adds the upstream's fields to what the gateway says in the header of the
+// answer, which it returns.
+func (x *exchange) say(fields http.Header) http.Header {
+	header := x.client.Header()
+	if len(header) == 0 {
+		if taking, ok := x.client.(interface{ TakeHeader(h http.Header) bool }); ok && taking.TakeHeader(fields) {
+			return fields
+		}
+	}
+	for name, values := range fields {
+		if before, has := header[name]; has {
+			values = append(before, values...)
+		}
+		header[name] = values
+	}
+	return header
 }
 
 // carry gives the client the body of the answer. One that cannot be finished is

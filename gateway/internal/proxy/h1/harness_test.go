@@ -218,3 +218,11 @@ func (i informed) Interim(status int, h http.Header) error {
 	i.told <- fmt.Sprint(status, " ", strings.Join(h["Link"], "|"))
 	return nil
 }
+
+// telling is a context that has fields for the request.
+type telling struct {
+	context.Context
+	fields []Field
+}
+
+func (t telling) Told() []Field { return t.fields }

@@ -118,7 +118,11 @@ func ParseHead(p []byte) (Head, error) {
 	h.Header = make(http.Header, max(lines-2, 0))
 	values := make([]string, 0, max(lines-2, 0))
 	for {
-		line, rest, _ = strings.Cut(rest, "\r\n")
+		end := strings.IndexByte(rest, '\n')
+		if end < 1 || rest[end-1] != '\r' {
+			return Head{}, errBareLF
+		}
+		line, rest = rest[:end-1], rest[end+1:]
 		if line == "" {
 			return h, nil
 		}

@@ -16,9 +16,9 @@ var (
 // connection are ours to say: what the header says of them is left out.
 //
 // The one thing that must never happen here is a line end that somebody else
-// has written, so they are counted at last: there are as many as lines, each
-// CR beside its LF, and no NUL. Everything else about names and values has
-// been checked where they came from.
+// has written, so they are counted at last: there are as many CR and as many LF
+// as lines, which are ours then, and no NUL. Everything else about names and
+// values has been checked where they came from.
 func appendHead(b []byte, r *http.Request) ([]byte, error) {
 	from := len(b)
 	target := len(b) + len(r.Method) + 1
@@ -52,21 +52,31 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 			return nil, errRequest
 		}
 		for _, value := range values {
-			b = append(append(b, name...), ": "...)
-			b = append(append(b, value...), "\r\n"...)
+			b = appendField(b, name, value)
+			lines++
+		}
+	}
+	if telling, ok := r.Context().(Telling); ok {
+		for _, f := range telling.Told() {
+			b = appendField(b, f.Name, f.Value)
 			lines++
 		}
 	}
 	b = append(b, "\r\n"...)
 	head := b[from:]
 	if !validName(r.Method) || r.Method == "" || !visible(b[target:targetEnd]) ||
-		bytes.Count(head, lf) != lines+1 || bytes.Count(head, crlf) != lines+1 || bytes.Count(head, cr) != lines+1 || bytes.IndexByte(head, 0) >= 0 {
+		bytes.Count(head, lf) != lines+1 || bytes.Count(head, cr) != lines+1 || bytes.IndexByte(head, 0) >= 0 {
 		return nil, errRequest
 	}
 	return b, nil
 }
 
-var cr, lf, crlf = []byte("\r"), []byte("\n"), []byte("\r\n")
+var cr, lf = []byte("\r"), []byte("\n")
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...)
+}
 
 // appendTarget appends the path and the query (RFC 9112 section 3.2.1), the
 // path in the very bytes of Opaque if there are any.

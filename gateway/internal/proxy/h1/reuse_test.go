@@ -324,6 +324,9 @@ func TestTransport_refuses_what_is_not_its_to_carry(t *testing.T) {
 		"a line in the host":   func(r *http.Request) { r.Host = "a\r\nX: y" },
 		"a line in the method": func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" },
 		"no method":            func(r *http.Request) { r.Method = "" },
+		"a line in what is told beside": func(r *http.Request) {
+			*r = *r.WithContext(telling{r.Context(), []Field{{Name: "X", Value: "a\r\nX-User-Id: evil"}}})
+		},
 	} {
 		r := request(t, "GET", s.url, http.NoBody)
 		edit(r)
@@ -341,6 +344,7 @@ func TestTransport_writes_what_it_is_given(t *testing.T) {
 	r.Header = http.Header{
 		"X-A": {"1", "2"}, "my_own": {"v"}, "Connection": {"close, X-A"}, "Keep-Alive": {"1"}, "Transfer-Encoding": {"chunked"}, "Content-Length": {"7"}, "Host": {"evil"}, "Trailer": {"X"},
 	}
+	r = r.WithContext(telling{t.Context(), []Field{{Name: "X-B", Value: "told"}, {Name: "X-C", Value: ""}}})
 	done := start(t, transport, r)
 	p := s.next()
 	var lines []string
@@ -356,10 +360,10 @@ func TestTransport_writes_what_it_is_given(t *testing.T) {
 	}
 	p.say(okay)
 	wantOK(t, done)
-	if lines[0] != "PUT /a%2fb;c/%7E?x=1;y=%zz& HTTP/1.1" || lines[1] != "Host: "+strings.TrimPrefix(s.url, "http://") || lines[2] != "Content-Length: 0" || len(lines) != 6 {
+	if lines[0] != "PUT /a%2fb;c/%7E?x=1;y=%zz& HTTP/1.1" || lines[1] != "Host: "+strings.TrimPrefix(s.url, "http://") || lines[2] != "Content-Length: 0" || len(lines) != 8 {
 		t.Errorf("the head is %q", lines)
 	}
-	for _, want := range []string{"X-A: 1", "X-A: 2", "my_own: v"} {
+	for _, want := range []string{"X-A: 1", "X-A: 2", "my_own: v", "X-B: told", "X-C: "} {
 		if !strings.Contains(strings.Join(lines, "\n")+"\n", want+"\n") {
 			t.Errorf("there is no %s in %q", want, lines)
 		}

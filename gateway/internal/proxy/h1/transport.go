@@ -38,6 +38,16 @@ type Informed interface {
 	Interim(status int, header http.Header) error
 }
 
+// Field is a line of a head. Its name is a token (RFC 9110 section 5.6.2).
+type Field struct{ Name, Value string }
+
+// Telling is a context that has fields for the head of the request besides
+// those of its header, which are none of them, nor of framing. Told is called
+// while RoundTrip runs, which keeps no reference to what it returns.
+type Telling interface {
+	Told() []Field
+}
+
 // Transport carries requests to targets. It is safe for concurrent use.
 type Transport struct {
 	o       Options
