@@ -1,7 +1,7 @@
 # Every target has a line that starts with "## "; make help prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build bench bench-proxy fuzz chaos e2e up down generate tidy
+.PHONY: help run test lint build bench bench-proxy bench-parts fuzz chaos e2e up down generate tidy
 
 MODULES  := shared auth-service gateway user-service deploy/standalone
 SERVICES := auth-service gateway user-service
@@ -37,8 +37,11 @@ build:
 	@for s in $(SERVICES); do echo "build bin/$$s"; (cd $$s && GOWORK=off go build -trimpath -o $(CURDIR)/bin/$$s .) || exit 1; done
 	@echo "build bin/standalone"; cd deploy/standalone && GOWORK=off go build -trimpath -o $(CURDIR)/bin/standalone .
 
-## bench: the benchmarks, one package at a time, each beside its baseline (choose with BENCH=regexp)
-bench:
+## bench: what a request costs here and in other proxies, and then the benchmarks of the parts
+bench: bench-proxy bench-parts
+
+## bench-parts: the benchmarks, one package at a time, each beside its baseline (choose with BENCH=regexp)
+bench-parts:
 	go test -p 1 -timeout 1h -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKGS)
 
 ## bench-proxy: what a request costs here, in nginx, in HAProxy and in a bare reverse proxy (flags in ARGS="...")
