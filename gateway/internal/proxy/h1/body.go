@@ -205,7 +205,7 @@ func (b *body) detach() {
 	in := &b.c.in
 	b.own = reader{buf: in.buf, r: in.r, w: in.r + int(b.left)}
 	spare := in.w > b.own.w
-	*in = reader{src: in.src}
+	*in = reader{src: in.src, probe: in.probe}
 	b.in = &b.own
 	b.handBack(!spare)
 }
@@ -214,9 +214,9 @@ func (b *body) detach() {
 // answer came to its end.
 func (b *body) release(whole bool) {
 	in := b.in
-	memory, spare := in.buf, in.buffered() > 0
-	in.buf, in.r, in.w, in.waiter = nil, 0, 0, nil
-	giveBack(memory)
+	spare := in.buffered() > 0
+	in.drop()
+	in.r, in.w, in.waiter = 0, 0, nil
 	if b.c != nil {
 		b.handBack(whole && !spare)
 	}

@@ -32,7 +32,7 @@ type call struct {
 	req  *http.Request
 	pool *pool
 
-	message []byte // the head, and what is there of a small body; then the memory for the answer
+	message []byte // the head, and what is there of a small body; nil once the answer has begun
 	taken   int    // of the body, at the end of the message
 	rest    bool   // the body, or what is left of it, is not part of the message
 	expect  bool   // the body waits for the target's consent
@@ -47,7 +47,12 @@ type call struct {
 // compose puts the message together.
 func (k *call) compose() (err error) {
 	r := k.req
-	memory := lend()
+	var memory []byte
+	if hasBody(r) && r.ContentLength > 0 && r.ContentLength <= smallBody {
+		memory = lend()
+	} else {
+		memory = lendForHead()
+	}
 	k.message, err = appendHead(memory[:0], r)
 	if err != nil {
 		k.message = memory
@@ -112,8 +117,7 @@ func (k *call) try(fresh bool) (*http.Response, error) {
 	c, err := k.pool.get(ctx, fresh, !k.rest)
 	if err != nil {
 		k.unread()
-		giveBack(k.message)
-		k.message = nil
+		k.forget()
 		return nil, err
 	}
 	k.c, k.heads = c, 0
@@ -126,19 +130,17 @@ func (k *call) try(fresh bool) (*http.Response, error) {
 	if k.stop != nil {
 		k.stop()
 	}
+	c.in.drop()
 	if !k.unseen(err) {
-		giveBack(k.memory())
-		k.message = nil
+		k.forget()
 	}
 	return nil, err
 }
 
-// memory is what the call has borrowed.
-func (k *call) memory() []byte {
-	if k.c != nil && k.c.in.buf != nil {
-		return k.c.in.buf
-	}
-	return k.message
+// forget gives back the memory of the message, which is not sent again.
+func (k *call) forget() {
+	giveBack(k.message)
+	k.message = nil
 }
 
 // unseen reports whether a failed request may be sent again: it went to a
@@ -173,16 +175,17 @@ func (k *call) exchange() (*http.Response, error) {
 	if err != nil {
 		return nil, k.cause(err)
 	}
+	k.forget()
 	return k.answer(head)
 }
 
 // sendMessage sends the message, and waits for the answer where that is all
 // there is to send.
 func (k *call) sendMessage() error {
-	var sent, came int
+	var sent int
 	var err error
 	if !k.rest && k.c.probe.swaps() {
-		sent, came, err = k.c.probe.swap(k.message, k.message[:cap(k.message)])
+		sent, err = k.c.probe.swap(k.message, &k.c.in)
 	}
 	if err == nil && sent < len(k.message) {
 		var n int
@@ -193,7 +196,9 @@ func (k *call) sendMessage() error {
 	if sent < len(k.message) {
 		return fmt.Errorf("send the request: %w", err)
 	}
-	k.c.in.buf, k.c.in.w = k.message[:cap(k.message)], came
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return fmt.Errorf("read the answer's head: %w", err)
 	}

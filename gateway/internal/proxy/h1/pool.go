@@ -176,6 +176,9 @@ func newConn(p *pool, dialed net.Conn) *conn {
 	c := &conn{Conn: dialed, pool: p}
 	c.in.src, c.closer = dialed, c.close
 	c.probe.open(dialed)
+	if c.probe.swaps() {
+		c.in.probe = &c.probe
+	}
 	return c
 }
 

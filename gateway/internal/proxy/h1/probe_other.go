@@ -16,4 +16,6 @@ func (*probe) quiet() bool { return false }
 
 func (*probe) swaps() bool { return false }
 
-func (*probe) swap(_, _ []byte) (sent, came int, err error) { return 0, 0, errors.ErrUnsupported }
+func (*probe) swap([]byte, *reader) (sent int, err error) { return 0, errors.ErrUnsupported }
+
+func (*probe) receive(*reader) error { return errors.ErrUnsupported }

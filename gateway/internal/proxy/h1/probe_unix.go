@@ -19,11 +19,10 @@ type probe struct {
 	empty bool
 
 	plain  bool                  // nobody has put anything around the operating system's connection
-	step   func(fd uintptr) bool // of a swap
-	looked bool                  // and found nothing
-	left   []byte                // to be sent
-	into   []byte                // for what comes
-	came   int
+	step   func(fd uintptr) bool // of a swap, or of receiving alone
+	asked  bool                  // the message has gone as far as it goes
+	left   []byte                // of the message
+	in     *reader               // for what comes
 	failed error
 }
 
@@ -36,7 +35,7 @@ func (p *probe) open(c net.Conn) {
 		p.empty = nothing(fd)
 		return true
 	}
-	p.step = p.swapping
+	p.step = p.stepping
 }
 
 // nothing reports whether the connection is open and nothing has come. The
@@ -60,49 +59,76 @@ func (p *probe) quiet() bool {
 // swaps reports whether swap works.
 func (p *probe) swaps() bool { return p.raw != nil && p.plain }
 
-// swap sends a message and waits for what comes back, of which it reads the
-// first into the memory. Other than a write and a read it does not look for an
-// answer before there can be one. If there was no room for all of the message,
-// sent is less than it is long, and nothing was waited for. An end of the
-// connection is io.ErrUnexpectedEOF. On a connection that is not quiet, which
+// swap sends a message, waits for what comes back, and reads the first of it.
+// Other than a write and a read it does not look for an answer before there can
+// be one. If there was no room for all of the message, sent is less than it is
+// long, and nothing was waited for. On a connection that is not quiet, which
 // errNotQuiet says, nothing is sent.
 //
 // Nothing can be missed. The wait is told of what comes after its preparation
 // alone, so the look, which is for what came before, follows that; and it goes
 // before the message, as what comes then can be an answer to it.
-func (p *probe) swap(message, into []byte) (sent, came int, err error) {
-	p.looked, p.left, p.into, p.came, p.failed = false, message, into, 0, nil
-	err = p.raw.Read(p.step)
-	sent, came = len(message)-len(p.left), p.came
-	p.left, p.into = nil, nil
+func (p *probe) swap(message []byte, in *reader) (sent int, err error) {
+	p.asked, p.left = false, message
+	err = p.run(in)
+	sent = len(message) - len(p.left)
+	p.left = nil
+	return sent, err
+}
+
+// receive waits for more and adds it to what is there. While there is nothing
+// the reader has no memory.
+func (p *probe) receive(in *reader) error {
+	p.asked = true
+	return p.run(in)
+}
+
+func (p *probe) run(in *reader) error {
+	p.in, p.failed = in, nil
+	err := p.raw.Read(p.step)
+	p.in = nil
 	if err == nil {
 		err = p.failed
 	}
-	return sent, came, err
+	return err //nolint:wrapcheck // the caller says what it was at
 }
 
-// swapping reports whether the swap is over; else it goes on when something has
-// come.
-func (p *probe) swapping(fd uintptr) bool {
-	if !p.looked {
-		if p.looked = nothing(fd); !p.looked {
-			p.failed = errNotQuiet
-			return true
-		}
-		n, err := sockio.Write(fd, p.left)
-		p.left = p.left[n:]
-		if err != nil && !errors.Is(err, syscall.EAGAIN) {
-			p.failed = err
-			return true
-		}
-		return len(p.left) > 0
+// stepping reports whether a swap or receiving is over; else it goes on when
+// something has come.
+func (p *probe) stepping(fd uintptr) bool {
+	if p.asked {
+		return p.take(fd)
 	}
-	p.came, p.failed = sockio.Read(fd, p.into)
-	if errors.Is(p.failed, syscall.EAGAIN) {
+	p.asked = true
+	if !nothing(fd) {
+		p.failed = errNotQuiet
+		return true
+	}
+	n, err := sockio.Write(fd, p.left)
+	p.left = p.left[n:]
+	if err != nil && !errors.Is(err, syscall.EAGAIN) {
+		p.failed = err
+		return true
+	}
+	return len(p.left) > 0
+}
+
+func (p *probe) take(fd uintptr) bool {
+	in := p.in
+	if in.buf == nil {
+		in.buf = lend()
+	}
+	n, err := sockio.Read(fd, in.buf[in.w:])
+	if errors.Is(err, syscall.EAGAIN) {
+		if in.w == 0 {
+			in.drop()
+		}
 		return false
 	}
-	if p.came == 0 && p.failed == nil {
-		p.failed = io.ErrUnexpectedEOF
+	if n == 0 && err == nil {
+		err = io.EOF
 	}
+	in.w += n
+	p.failed = err
 	return true
 }

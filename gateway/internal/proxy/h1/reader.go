@@ -7,28 +7,46 @@ import (
 	"sync"
 )
 
-// bufferSize is how much memory a call has for what comes and goes at once.
-const bufferSize = 32 << 10
+const (
+	// bufferSize is how much memory a call has for what comes, and for a body, at
+	// once.
+	bufferSize = 32 << 10
+	// headSize is how much it has for the head of a request, while it waits.
+	headSize = 8 << 10
+)
 
-// memory lends buffers to calls. A buffer that has grown is not taken back.
-var memory = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+// memory and headMemory lend buffers to calls. A buffer that has grown is not
+// taken back.
+var (
+	memory     = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+	headMemory = sync.Pool{New: func() any { return new([headSize]byte) }}
+)
 
 func lend() []byte {
 	array, _ := memory.Get().(*[bufferSize]byte) // it holds nothing else
 	return array[:]
 }
 
+func lendForHead() []byte {
+	array, _ := headMemory.Get().(*[headSize]byte) // likewise
+	return array[:]
+}
+
 func giveBack(p []byte) {
-	if cap(p) == bufferSize {
+	switch cap(p) {
+	case bufferSize:
 		memory.Put((*[bufferSize]byte)(p[:bufferSize]))
+	case headSize:
+		headMemory.Put((*[headSize]byte)(p[:headSize]))
 	}
 }
 
 // reader holds what has come on a connection and was not taken yet, which is
-// buf[r:w].
+// buf[r:w]. It has memory from the time that something comes.
 type reader struct {
 	src    io.Reader
-	buf    []byte
+	probe  *probe // of src, if that is better at receiving; else nil
+	buf    []byte // nil while there is none
 	r, w   int
 	waiter Waiter // is told before more is waited for; may be nil
 }
@@ -41,7 +59,7 @@ func (in *reader) fill(limit int) error {
 	if in.r == in.w {
 		in.r, in.w = 0, 0
 	}
-	if in.w == len(in.buf) {
+	if in.buf != nil && in.w == len(in.buf) {
 		if in.r > 0 {
 			in.w = copy(in.buf, in.buf[in.r:in.w])
 			in.r = 0
@@ -55,6 +73,12 @@ func (in *reader) fill(limit int) error {
 			in.buf = grown
 		}
 	}
+	if in.probe != nil {
+		return in.probe.receive(in)
+	}
+	if in.buf == nil {
+		in.buf = lend()
+	}
 	n, err := in.src.Read(in.buf[in.w:])
 	in.w += n
 	if n > 0 {
@@ -64,6 +88,12 @@ func (in *reader) fill(limit int) error {
 		return io.ErrNoProgress
 	}
 	return err //nolint:wrapcheck // the caller says what it was reading
+}
+
+// drop gives the memory back.
+func (in *reader) drop() {
+	giveBack(in.buf)
+	in.buf = nil
 }
 
 // line takes a line of at most limit bytes, without its CRLF. It is valid

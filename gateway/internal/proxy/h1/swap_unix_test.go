@@ -38,7 +38,6 @@ func ends(t *testing.T) (near *net.TCPConn, p *probe, far *net.TCPConn) {
 
 func TestSwap_waits_for_what_comes_back(t *testing.T) {
 	_, p, far := ends(t)
-	memory := append(make([]byte, 0, 64), "question"...)
 	for range 2 {
 		go func() {
 			text := make([]byte, 9)
@@ -46,18 +45,19 @@ func TestSwap_waits_for_what_comes_back(t *testing.T) {
 			text[8] = '!'
 			_, _ = far.Write(text)
 		}()
-		sent, came, err := p.swap(memory, memory[:64])
-		if sent != 8 || string(memory[:came]) != "question!" || err != nil {
-			t.Errorf("%d %q %v", sent, memory[:came], err)
+		var in reader
+		sent, err := p.swap([]byte("question"), &in)
+		if sent != 8 || string(in.buf[:in.w]) != "question!" || err != nil {
+			t.Errorf("%d %q %v", sent, in.buf[:in.w], err)
 		}
-		memory = append(memory[:0], "question"...)
+		in.drop()
 	}
 }
 
 func TestSwap_says_how_it_ended(t *testing.T) {
 	near, p, far := ends(t)
 	_ = near.SetReadDeadline(time.Now().Add(time.Millisecond))
-	if sent, _, err := p.swap([]byte("x"), make([]byte, 8)); sent != 1 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if sent, err := p.swap([]byte("x"), new(reader)); sent != 1 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("no answer: %d %v", sent, err)
 	}
 	_ = near.SetReadDeadline(time.Time{})
@@ -65,11 +65,11 @@ func TestSwap_says_how_it_ended(t *testing.T) {
 		_, _ = io.ReadFull(far, make([]byte, 2))
 		_ = far.CloseWrite()
 	}()
-	if sent, came, err := p.swap([]byte("x"), make([]byte, 8)); sent != 1 || came != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("an end: %d %d %v", sent, came, err)
+	if sent, err := p.swap([]byte("x"), new(reader)); sent != 1 || !errors.Is(err, io.EOF) {
+		t.Errorf("an end: %d %v", sent, err)
 	}
 	_ = near.Close()
-	if sent, _, err := p.swap([]byte("x"), make([]byte, 8)); sent != 0 || !errors.Is(err, net.ErrClosed) {
+	if sent, err := p.swap([]byte("x"), new(reader)); sent != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %d %v", sent, err)
 	}
 }
@@ -91,8 +91,8 @@ func TestSwap_sends_nothing_where_something_has_come(t *testing.T) {
 			if err := raw.Read(func(fd uintptr) bool { return !peekEmpty(fd) }); err != nil {
 				t.Fatal(err)
 			}
-			if sent, came, err := p.swap([]byte("x"), make([]byte, 8)); sent != 0 || came != 0 || !errors.Is(err, errNotQuiet) {
-				t.Errorf("%d %d %v", sent, came, err)
+			if sent, err := p.swap([]byte("x"), new(reader)); sent != 0 || !errors.Is(err, errNotQuiet) {
+				t.Errorf("%d %v", sent, err)
 			}
 		})
 	}
@@ -101,9 +101,10 @@ func TestSwap_sends_nothing_where_something_has_come(t *testing.T) {
 func TestSwap_does_not_wait_if_there_is_no_room_for_the_message(t *testing.T) {
 	_, p, far := ends(t)
 	message := make([]byte, 64<<20)
-	sent, came, err := p.swap(message, make([]byte, 8))
-	if sent == 0 || sent == len(message) || came != 0 || err != nil {
-		t.Fatalf("%d %d %v", sent, came, err)
+	var in reader
+	sent, err := p.swap(message, &in)
+	if sent == 0 || sent == len(message) || in.buf != nil || err != nil {
+		t.Fatalf("%d %v %v", sent, in.buf, err)
 	}
 	if n, err := io.CopyN(io.Discard, far, int64(sent)); n != int64(sent) || err != nil {
 		t.Errorf("the other end got %d of %d: %v", n, sent, err)
