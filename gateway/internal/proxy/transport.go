@@ -25,8 +25,10 @@ const (
 	// continueTimeout is how long a body waits for an upstream's consent where
 	// the client has asked for that.
 	continueTimeout = time.Second
-	maxIdlePerHost  = 256
-	maxAnswerHead   = 64 << 10
+	// maxIdlePerHost is half of what a target gets at a time, so that a busy one is
+	// not connected to again and again; those that stay idle end soon.
+	maxIdlePerHost = upstream.DefaultMaxInFlight / 2
+	maxAnswerHead  = 64 << 10
 	// pingAfter and pingTimeout find an HTTP/2 connection whose other end is gone.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 10 * time.Second
