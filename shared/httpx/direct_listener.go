@@ -22,7 +22,7 @@ type directListener struct {
 func newDirectListener(l *listener) *directListener {
 	s := l.server
 	return &directListener{listener: l, ready: make(chan accepted), ended: make(chan struct{}), direct: &direct.Server{
-		Handler: s.http.Handler, Base: s.http.BaseContext(nil), Head: s.limits.Head, MaxHead: s.limits.MaxHead, HTTP2: s.cleartextHTTP2, Log: s.log,
+		Handler: s.http.Handler, Base: s.http.BaseContext(nil), Head: s.limits.Head, Rest: restTime, MaxHead: s.limits.MaxHead, HTTP2: s.cleartextHTTP2, Log: s.log,
 	}}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
-	"time"
 )
 
 // maxKept is how much of a body whose length nobody has told is kept back, so
@@ -17,6 +16,7 @@ const maxKept = 2 << 10
 type answer struct {
 	conn   *conn
 	ctx    *turnContext
+	upload *body // the request's; nil for none
 	method string
 	header http.Header
 
@@ -28,11 +28,13 @@ type answer struct {
 	chunked   bool        // the body is
 	typed     bool        // nothing needs to be guessed about the body's type
 	trailers  []string    // fields that were announced for behind the body
+	options   []string    // what the handler says of the connection
 	close     bool        // no further request is served on the connection
 	err       error       // the client does not take the answer
 	over      atomic.Bool // it has been sent, or never will be
 	hijacked  bool        // the connection was given away
-	deadlines bool        // somebody has set one; guarded by the connection's mu
+	duplex    bool        // the answer does not wait for the request's body
+	deadlines deadlines
 }
 
 // Header is the header that WriteHeader sends, and later that of the trailers.
@@ -191,25 +193,12 @@ func (a *answer) FlushError() error {
 // Flush is FlushError for callers of http.Flusher.
 func (a *answer) Flush() { _ = a.FlushError() }
 
-// SetReadDeadline is for http.ResponseController. There is nothing more to read.
-func (a *answer) SetReadDeadline(t time.Time) error { return a.deadline(a.conn.SetReadDeadline, t) }
-
-// SetWriteDeadline is for http.ResponseController. It holds for this answer.
-func (a *answer) SetWriteDeadline(t time.Time) error { return a.deadline(a.conn.SetWriteDeadline, t) }
-
-// deadline sets a deadline for this answer, which must not meet the next one.
-func (a *answer) deadline(set func(time.Time) error, t time.Time) error {
-	a.conn.mu.Lock()
-	defer a.conn.mu.Unlock()
-	if a.conn.turn == nil || &a.conn.turn.answer != a {
-		return errOver
-	}
-	a.deadlines = true
-	return set(t)
+// EnableFullDuplex is for http.ResponseController: the answer goes out whether
+// or not the request's body was read.
+func (a *answer) EnableFullDuplex() error {
+	a.duplex = true
+	return nil
 }
-
-// EnableFullDuplex is for http.ResponseController: no request has a body.
-func (*answer) EnableFullDuplex() error { return nil }
 
 var (
 	errUnfinished = errors.New("the answer is shorter than announced")

@@ -1,9 +1,11 @@
 package direct
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -100,6 +102,32 @@ var answers = map[string]http.HandlerFunc{
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = io.WriteString(w, "hello")
 	},
+	"the body": func(w http.ResponseWriter, r *http.Request) {
+		all, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(all)
+	},
+	"the body, of a length": func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 0 {
+			w.Header().Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+		}
+		all, err := io.ReadAll(r.Body)
+		if _, again := r.Body.Read(make([]byte, 1)); err != nil || again != io.EOF || r.Body.Close() != nil {
+			panic("the body does not end")
+		}
+		_, _ = w.Write(all)
+	},
+	"a part of the body": func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 7) },
+	"the body behind the head": func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(http.StatusAccepted)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	},
+	"a closed body": func(w http.ResponseWriter, r *http.Request) {
+		_ = r.Body.Close()
+		_, err := r.Body.Read(make([]byte, 1))
+		_, _ = fmt.Fprint(w, err)
+	},
 	"cut off": func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "hello")
 		_ = http.NewResponseController(w).Flush()
@@ -110,7 +138,7 @@ var answers = map[string]http.HandlerFunc{
 // TestAnswer_is_that_of_net_http asks both servers the same.
 func TestAnswer_is_that_of_net_http(t *testing.T) {
 	for name, h := range answers {
-		for _, method := range []string{"GET", "HEAD", "POST"} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT"} {
 			ours := serve(t, h)
 			l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			if err != nil {
@@ -158,7 +186,11 @@ type look struct {
 func shown(t *testing.T, address, method string) (l look) {
 	t.Helper()
 	c := dial(t, address)
-	c.say(method + " / HTTP/1.1\r\nHost: x\r\n\r\n")
+	text := method + " / HTTP/1.1\r\nHost: x\r\n\r\n"
+	if method == http.MethodPut {
+		text = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 20_000)
+	}
+	c.say(text)
 	res, body := c.answer(method)
 	for res.StatusCode < 200 {
 		l.Interim = append(l.Interim, res.StatusCode)

@@ -195,7 +195,7 @@ func (c *conn) sendOut(fd uintptr) bool {
 // giveBack gives back the memory for what comes.
 func (c *conn) giveBack() {
 	if c.in != nil {
-		memory.Put((*[maxHead]byte)(c.in))
+		takeBack(c.in)
 	}
 	c.in, c.r, c.w = nil, 0, 0
 }
@@ -207,3 +207,5 @@ func lend() []byte {
 	array, _ := memory.Get().(*[maxHead]byte) // it holds nothing else
 	return array[:]
 }
+
+func takeBack(p []byte) { memory.Put((*[maxHead]byte)(p)) }

@@ -57,9 +57,9 @@ func TestServe_a_head_may_come_in_pieces(t *testing.T) {
 }
 
 func TestServe_hands_over_what_is_for_net_http(t *testing.T) {
-	body := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+	body := "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 	for name, text := range map[string]string{
-		"a body": body, "rubbish": "\x16\x03\x01\r\n", "a bare LF": "GET / HTTP/1.1\n", "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"a chunked body": body, "rubbish": "\x16\x03\x01\r\n", "a bare LF": "GET / HTTP/1.1\n", "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"a large head": "GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("x", maxHead),
 	} {
 		for _, first := range []string{"", hi} {

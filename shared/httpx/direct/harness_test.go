@@ -47,7 +47,7 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Server)) *world {
 		t.Fatal(err)
 	}
 	w := &world{address: l.Addr().String(), over: make(chan left, 16), Server: &Server{
-		Handler: h, Base: context.Background(), Head: time.Minute, MaxHead: 32 << 10, Log: slog.New(slog.DiscardHandler),
+		Handler: h, Base: context.Background(), Head: time.Minute, Rest: time.Minute, MaxHead: 32 << 10, Log: slog.New(slog.DiscardHandler),
 	}}
 	for _, c := range change {
 		c(w.Server)

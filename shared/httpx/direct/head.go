@@ -34,9 +34,8 @@ func (a *answer) head() {
 			a.announce(values)
 		case "Connection":
 			a.close = a.close || closes(values)
-			if a.close {
-				continue // said below
-			}
+			a.options = values
+			continue // said with the framing
 		}
 		out = appendField(out, name, values)
 	}
@@ -44,17 +43,21 @@ func (a *answer) head() {
 	if !dated {
 		out = append(append(append(out, "Date: "...), a.conn.server.date()...), "\r\n"...)
 	}
-	if a.close {
-		out = append(out, "Connection: close\r\n"...)
-	}
 	a.conn.out = out
 }
 
-// frame completes the head with what frames the body (RFC 9112 section 6).
-// first is the beginning of the body, as far as it is known.
+// frame completes the head with what frames the body (RFC 9112 section 6), and
+// says whether the connection goes on. first is the beginning of the body, as
+// far as it is known.
 func (a *answer) frame(first []byte) {
 	a.framed = true
+	a.settle()
 	out := a.conn.out
+	if a.close {
+		out = append(out, "Connection: close\r\n"...)
+	} else {
+		out = appendField(out, "Connection", a.options)
+	}
 	if a.bodyAllowed() && !a.typed && len(first) > 0 {
 		out = append(append(append(out, "Content-Type: "...), http.DetectContentType(first)...), "\r\n"...)
 	}
@@ -67,6 +70,15 @@ func (a *answer) frame(first []byte) {
 	}
 	out = append(out, "\r\n"...)
 	a.conn.out = out
+}
+
+// settle sees to what the handler has left of the request's body, before the
+// answer: many clients read nothing before they have sent all. If that is too
+// much, or does not come, the connection ends.
+func (a *answer) settle() {
+	if a.upload != nil && !a.duplex && !a.close && !a.upload.over() && !a.upload.drop() {
+		a.close = true
+	}
 }
 
 // interim sends an interim answer (RFC 9110 section 15.2).

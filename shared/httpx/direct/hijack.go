@@ -22,11 +22,11 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := c.unwatch(); err != nil {
 		return nil, nil, err
 	}
-	if a.deadlines { // which were for the answer
-		a.deadlines = false
-		if err := c.SetDeadline(time.Time{}); err != nil {
-			return nil, nil, err
-		}
+	if a.upload != nil {
+		a.upload.end(false) // what is left of it is the new owner's
+	}
+	if err := a.undo(); err != nil { // the deadlines were for the answer
+		return nil, nil, err
 	}
 	a.hijacked, a.err = true, http.ErrHijacked
 	pending := bytes.Clone(c.in[c.r:c.w])

@@ -22,7 +22,8 @@ type request struct {
 	method, target, host string
 	url                  *url.URL
 	header               http.Header
-	close                bool // the client wants no further answer on this connection
+	length               int64 // of the body
+	close                bool  // the client wants no further answer on this connection
 }
 
 var endOfHead = []byte("\r\n\r\n")
@@ -71,8 +72,8 @@ func isMethod(method string) bool {
 	return false
 }
 
-// fields reads the header. What frames a body, switches protocols, or could
-// look like a field that does, is not for us.
+// fields reads the header. What frames a body but for one plain length,
+// switches protocols, or could look like a field that does, is not for us.
 func (q *request) fields(text string) bool {
 	count := strings.Count(text, "\n")
 	if count == 0 || count > maxFields {
@@ -122,11 +123,32 @@ func (q *request) field(name, value string) (keep, ok bool) {
 		return true, !twice && (q.close || strings.EqualFold(value, "keep-alive"))
 	case "Content-Length":
 		_, twice := q.header[name]
-		return true, value == "0" && !twice
+		var plain bool
+		q.length, plain = bodyLength(value)
+		return true, plain && !twice
 	case "Transfer-Encoding", "Expect", "Upgrade", "Trailer", "Http2-Settings":
 		return false, false
 	}
 	return true, true
+}
+
+// maxLengthDigits keeps a Content-Length within 63 bits.
+const maxLengthDigits = 18
+
+// bodyLength reads a Content-Length in its one spelling: digits, and no zero
+// before others.
+func bodyLength(value string) (n int64, plain bool) {
+	if value == "" || len(value) > maxLengthDigits || value[0] == '0' && len(value) > 1 {
+		return 0, false
+	}
+	for i := range len(value) {
+		digit := value[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(digit)
+	}
+	return n, true
 }
 
 // likeNetHTTP does what net/http does to a header for old clients (RFC 9111

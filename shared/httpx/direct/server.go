@@ -31,6 +31,7 @@ type Server struct {
 	Handler http.Handler
 	Base    context.Context //nolint:containedctx // of all requests, as http.Server's BaseContext
 	Head    time.Duration   // how long a head may take
+	Rest    time.Duration   // and what is left of a body that nobody has wanted
 	MaxHead int             // as package framing bounds it
 	HTTP2   bool            // clients may speak it
 	Log     *slog.Logger

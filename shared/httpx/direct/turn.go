@@ -2,11 +2,11 @@ package direct
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"gatehouse.internal/shared/httpx/sockio"
 )
@@ -21,27 +21,38 @@ func (c *conn) serveOne(q *request) bool {
 	t := &turn{ctx: turnContext{values: c.server.Base}}
 	a := &t.answer
 	a.conn, a.ctx, a.method, a.header, a.close = c, &t.ctx, q.method, http.Header{}, q.close
+	var upload io.ReadCloser = http.NoBody
+	if q.length > 0 {
+		a.upload = newBody(c, a, q.length)
+		upload = a.upload
+	}
 	array, _ := outMemory.Get().(*[outSize]byte) // it holds nothing else
 	c.out = array[:0]
 	request := http.Request{
-		Method: q.method, URL: q.url, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: q.header, Body: http.NoBody,
+		Method: q.method, URL: q.url, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: q.header, Body: upload, ContentLength: q.length,
 		Host: q.host, RequestURI: q.target, RemoteAddr: c.remote, Close: q.close,
 	}
 	c.begin(t)
 	whole := c.call(t, request.WithContext(&t.ctx))
 	good := c.end(t)
 	switch {
-	case t.answer.hijacked:
+	case a.hijacked:
 		c.given, good = true, false
 	case whole:
-		good = t.answer.finish() == nil && good
-	case t.answer.framed:
-		_ = t.answer.flush() // what there is of the answer: it looks cut off
+		good = a.finish() == nil && good
+	case a.framed:
+		_ = a.flush() // what there is of the answer: it looks cut off
 	}
-	t.answer.over.Store(true)
+	a.over.Store(true)
 	c.out = nil
 	outMemory.Put(array)
-	return whole && good && !t.answer.close
+	if a.upload != nil && !a.upload.end(whole && good && !a.close) {
+		if whole && good {
+			c.linger(a.upload.left.Load())
+		}
+		return false
+	}
+	return whole && good && !a.close && a.undo() == nil
 }
 
 // begin notes that a request is under way.
@@ -69,22 +80,19 @@ func (c *conn) call(t *turn, r *http.Request) (whole bool) {
 	return true
 }
 
-// end ends the request's context and what watches the client. An answer that
-// somebody has set a deadline for leaves none to the next.
+// end ends the request's context and what watches the client. From now on
+// nobody sets deadlines.
 func (c *conn) end(t *turn) (good bool) {
 	t.ctx.end()
-	if c.unwatch() != nil {
-		return false
-	}
-	return !t.answer.deadlines || c.SetDeadline(time.Time{}) == nil
+	return c.unwatch() == nil
 }
 
 // look has the client watched if its request was under way at the last look,
-// too.
+// too. While its body comes, that one's reads find out.
 func (c *conn) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.turn == nil {
+	if c.turn == nil || c.turn.answer.upload != nil && !c.turn.answer.upload.over() {
 		return
 	}
 	if c.seen == c.number && c.watcher == nil {
