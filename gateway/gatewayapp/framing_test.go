@@ -198,6 +198,7 @@ func TestPipeline_FramingsThatPass(t *testing.T) {
 	for name, request := range map[string]string{
 		"a chunked body":         "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-User-Id: evil\r\n\r\n",
 		"a body that is a head":  "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 46\r\n\r\n" + smuggled[:46],
+		"the same, by net/http":  "POST /api/public/x HTTP/1.1\r\nHost: gw\r\n" + byNetHTTP + "Content-Length: 46\r\n\r\n" + smuggled[:46],
 		"HTTP/1.0, kept alive":   "POST /api/public/x HTTP/1.0\r\nHost: gw\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
 		"a field beyond ASCII":   "GET /api/public/x HTTP/1.1\r\nHost: gw\r\nX: \xc3\xbc\xff\r\n\r\n",
 		"a length with a tab":    "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length:\t5 \r\n\r\nhello",
