@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
@@ -35,6 +36,30 @@ type answer struct {
 	hijacked  bool        // the connection was given away
 	duplex    bool        // the answer does not wait for the request's body
 	deadlines deadlines
+	memory    *[outSize]byte // of the connection's out; nil until there is something to say
+}
+
+// outSize is how much of an answer is collected before it is sent.
+const outSize = 16 << 10
+
+var outMemory = sync.Pool{New: func() any { return new([outSize]byte) }}
+
+// room gives what goes out, to be added to. While an upstream or the request's
+// body is waited for there is nothing, and no memory for it.
+func (a *answer) room() []byte {
+	if a.memory == nil {
+		a.memory, _ = outMemory.Get().(*[outSize]byte) // it holds nothing else
+		a.conn.out = a.memory[:0]
+	}
+	return a.conn.out
+}
+
+// giveBack gives back the memory of room, when all is sent.
+func (a *answer) giveBack() {
+	if a.memory != nil {
+		outMemory.Put(a.memory)
+		a.memory, a.conn.out = nil, nil
+	}
 }
 
 // Header is the header that WriteHeader sends, and later that of the trailers.

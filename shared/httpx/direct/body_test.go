@@ -156,6 +156,27 @@ func TestBody_SP16_a_client_that_goes_away_behind_it_ends_its_request(t *testing
 	}
 }
 
+// While a body or an upstream is waited for, the connection has no buffers.
+func TestBody_that_is_waited_for_costs_no_memory(t *testing.T) {
+	came := make(chan struct{})
+	w := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadFull(r.Body, make([]byte, 5))
+		a, ok := w.(*answer)
+		if err != nil || !ok || a.conn.in != nil || a.conn.out != nil || a.memory != nil {
+			t.Errorf("there are buffers, %v", err)
+		}
+		close(came)
+		echo(w, r)
+	})
+	c := dial(t, w.address)
+	c.say(upload(10) + "hello")
+	<-came
+	c.say("again")
+	if _, got := c.answer("POST"); got != "/up 10 again" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // look looks after all clients once more.
 func (w *world) look() {
 	w.mu.Lock()

@@ -14,7 +14,7 @@ import (
 // head says the start line and the fields of the final answer, but for those
 // that depend on its body.
 func (a *answer) head() {
-	out := statusLine(a.conn.out, a.status)
+	out := statusLine(a.room(), a.status)
 	a.length = -1
 	dated, encoded := false, false
 	for name, values := range a.header {
@@ -83,7 +83,7 @@ func (a *answer) settle() {
 
 // interim sends an interim answer (RFC 9110 section 15.2).
 func (a *answer) interim(status int) {
-	out := statusLine(a.conn.out, status)
+	out := statusLine(a.room(), status)
 	for name, values := range a.header {
 		if name != "Content-Length" && name != "Transfer-Encoding" {
 			out = appendField(out, name, values)

@@ -5,16 +5,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"syscall"
 
 	"gatehouse.internal/shared/httpx/sockio"
 )
-
-// outSize is how much of an answer is collected before it is sent.
-const outSize = 16 << 10
-
-var outMemory = sync.Pool{New: func() any { return new([outSize]byte) }}
 
 // serveOne answers one request. It reports whether the connection can go on.
 func (c *conn) serveOne(q *request) bool {
@@ -26,8 +20,6 @@ func (c *conn) serveOne(q *request) bool {
 		a.upload = newBody(c, a, q.length)
 		upload = a.upload
 	}
-	array, _ := outMemory.Get().(*[outSize]byte) // it holds nothing else
-	c.out = array[:0]
 	request := http.Request{
 		Method: q.method, URL: q.url, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: q.header, Body: upload, ContentLength: q.length,
 		Host: q.host, RequestURI: q.target, RemoteAddr: c.remote, Close: q.close,
@@ -44,8 +36,7 @@ func (c *conn) serveOne(q *request) bool {
 		_ = a.flush() // what there is of the answer: it looks cut off
 	}
 	a.over.Store(true)
-	c.out = nil
-	outMemory.Put(array)
+	a.giveBack()
 	if a.upload != nil && !a.upload.end(whole && good && !a.close) {
 		if whole && good {
 			c.linger(a.upload.left.Load())
