@@ -60,6 +60,9 @@ func (x *exchange) relay(res *http.Response) error {
 		}
 	}
 	header := x.say(res.Header)
+	if _, typed := header["Content-Type"]; !typed {
+		header["Content-Type"] = nil // else the server guesses, and what a stranger has stored may become a page
+	}
 	var announced []string
 	if len(res.Trailer) > 0 {
 		announced = slices.Sorted(maps.Keys(res.Trailer))
