@@ -169,9 +169,11 @@ func guardReplay(h http.Header) {
 }
 
 // wantsWebSocket reports whether a request asks to switch to WebSocket as RFC
-// 6455 section 4.1 has it, and to nothing else.
+// 6455 section 4.1 has it, and to nothing else. Upgrade counts only where
+// Connection names it (RFC 9110 section 7.8): without that it may have come
+// through a proxy that knows nothing of it, and takes what follows for HTTP.
 func wantsWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.ContentLength == 0 &&
-		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") &&
+		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") && hasToken(r.Header["Connection"], "upgrade") &&
 		len(r.Header["Sec-Websocket-Key"]) == 1
 }

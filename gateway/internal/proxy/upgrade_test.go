@@ -53,6 +53,7 @@ func TestServe_SP11Upgrade(t *testing.T) {
 			strings.Replace(wsHead, "websocket", "h2c", 1), strings.Replace(wsHead, "websocket", "websocket, h2c", 1),
 			strings.Replace(wsHead, "GET", "POST", 1), strings.Replace(wsHead, "Sec-WebSocket-Key: a2V5\r\n", "", 1),
 			wsHead + "Upgrade: h2c\r\n", wsHead + "Content-Length: 1\r\n",
+			strings.Replace(wsHead, "Connection: Upgrade\r\n", "", 1), strings.Replace(wsHead, "Connection: Upgrade", "Connection: keep-alive", 1),
 		} {
 			if _, body := f.ask(t, head+"\r\nx"); body != "no upgrade came" {
 				t.Errorf("%q: %q", head, body)
@@ -91,6 +92,14 @@ func TestServe_SP11Upgrade(t *testing.T) {
 			if res, _ := answer(t, in); res.Header.Get("X-Request-Id") != "req-1" {
 				t.Errorf("%s: the second request went past the gateway", status)
 			}
+		}
+	})
+	t.Run("among other options of the connection", func(t *testing.T) {
+		up := newRecorder(t, echoSocket)
+		f := newFront(t, up.URL).calls(allowed)
+		_, in := f.raw(t, strings.Replace(wsHead, "Connection: Upgrade", "Connection: keep-alive\r\nconnection: foo , upGRADE", 1)+"\r\n")
+		if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+			t.Errorf("got %v %v", res, err)
 		}
 	})
 	t.Run("granted falsely, it is an upstream error", func(t *testing.T) {
