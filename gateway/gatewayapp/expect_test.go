@@ -53,6 +53,21 @@ func TestPipeline_SP15ExpectThroughTheListener(t *testing.T) {
 // serves it, as all whose bodies come in chunks or on TLS.
 const byNetHTTP = "X_Way: other\r\n"
 
+// S-P15: an expectation in HTTP/1.0 is ignored (RFC 9110 section 10.1.1): the
+// upstream is not told of it, and the body does not wait for its consent.
+func TestPipeline_SP15ExpectInHTTP10IsIgnored(t *testing.T) {
+	w := newWorld(t, nil)
+	for range 2 { // on a new connection to the upstream, and on one that was used
+		res, body := w.ask("POST /api/public/x HTTP/1.0\r\nHost: gw\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("got %d %s", res.StatusCode, body)
+		}
+		if expect, told := w.last().Header["Expect"]; told {
+			t.Errorf("the upstream was told %q", expect)
+		}
+	}
+}
+
 // S-P15: what a client has sent of a body that was refused early is never taken
 // for a request, however it was framed.
 func TestPipeline_SP15EarlyAnswers(t *testing.T) {

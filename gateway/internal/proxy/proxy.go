@@ -115,6 +115,9 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	h := lendHeader()
 	x.header = h
 	h.take(r.Header)
+	if x.http10 {
+		delete(h.Header, "Expect") // such a client expects nothing, whatever it says (RFC 9110 section 10.1.1)
+	}
 	if call.WebSocket && wantsWebSocket(r) {
 		h.say("Connection", "Upgrade")
 		h.say("Upgrade", "websocket")
