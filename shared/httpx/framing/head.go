@@ -17,8 +17,9 @@ const (
 
 // head is what is known of the head of a request so far.
 type head struct {
-	old       bool // HTTP/1.0
-	count     int  // of fields
+	old       bool   // HTTP/1.0
+	authority []byte // of a target in absolute form
+	count     int    // of fields
 	hosts     int
 	hasLength bool
 	length    int64
@@ -40,6 +41,7 @@ func (h *head) startLine(line []byte) *fault.Error {
 			return errRequestLine
 		}
 	}
+	h.authority = authority(line[first+1 : last])
 	switch version := line[last+1:]; {
 	case string(version) == "HTTP/1.1":
 	case string(version) == "HTTP/1.0":
@@ -50,6 +52,23 @@ func (h *head) startLine(line []byte) *fault.Error {
 		return errRequestLine
 	}
 	return nil
+}
+
+// authority gives that of a target in absolute form, or nil. A client has to
+// say the same in Host (RFC 9112 section 3.2); net/http forgets what it said
+// there, and others go by it.
+func authority(target []byte) []byte {
+	if target[0] == '/' {
+		return nil
+	}
+	_, rest, absolute := bytes.Cut(target, []byte("://"))
+	if !absolute {
+		return nil
+	}
+	if end := bytes.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return append([]byte{}, rest...) // the line is not kept
 }
 
 // field reads a field line (RFC 9112 section 5).
@@ -63,8 +82,11 @@ func (h *head) field(line []byte) *fault.Error {
 	}
 	switch len(name) {
 	case len("host"):
-		if bytes.EqualFold(name, []byte("host")) {
-			h.hosts++
+		if !bytes.EqualFold(name, []byte("host")) {
+			break
+		}
+		if h.hosts++; h.authority != nil && !bytes.EqualFold(trim(value), h.authority) {
+			return errTwoHosts
 		}
 	case len("content-length"):
 		switch {

@@ -11,6 +11,7 @@ var (
 	errFieldValue    = malformed("A header field holds a control character.")
 	errFold          = malformed("A header field is folded.")
 	errHost          = malformed("There must be one Host field.")
+	errTwoHosts      = malformed("The request target and the Host field name two hosts.")
 	errLength        = malformed("The Content-Length is not one decimal number.")
 	errBothFramings  = malformed("There are both a Content-Length and a Transfer-Encoding.")
 	errOldCoding     = malformed("There is a Transfer-Encoding in HTTP/1.0.")
