@@ -14,19 +14,27 @@ import (
 // itself.
 const maxHead = 24 << 10
 
+// maxFields bounds their number, in HTTP/2 as well, of which nobody has seen
+// the head before.
+const maxFields = 256
+
 // errAnswered says that the request has been answered and goes no further.
 var errAnswered = errors.New("answered")
 
 // checkHead refuses heads that are too large.
 func (p *pipeline) checkHead(q *request) error {
-	size := 0
+	size, count := 0, 0
 	for name, values := range q.r.Header {
+		count += len(values)
 		for _, value := range values {
 			size += len(name) + len(value) + 4
 		}
 	}
 	if size > maxHead {
 		return fault.New(fault.HeadersTooLarge, "The header fields of the request are too large.")
+	}
+	if count > maxFields {
+		return fault.New(fault.HeadersTooLarge, "The request has too many header fields.")
 	}
 	return nil
 }

@@ -183,7 +183,8 @@ func (w *world) dial(t *testing.T, protocols ...string) net.Conn {
 
 func TestPipeline_SP4HostsThatAreNone(t *testing.T) {
 	w := newWorld(t, nil)
-	for _, host := range []string{"gw,evil.example", "gw;x", "gw%2fx", "gw$", "a=b", "(gw)", "gw!", "*", "gw'", strings.Repeat("a", 300), "g\xfcw"} {
+	for _, host := range []string{"gw,evil.example", "gw;x", "gw%2fx", "gw$", "a=b", "(gw)", "gw!", "*", "gw'", strings.Repeat("a", 300), "g\xfcw",
+		"]", "[", "[::1", "::1", "[gw]", "[::1]x", "[::1]:x", "[1.2.3.4]", "[fe80::1", "gw:x", "gw:1:2", "gw:123456", ":80", "gw:-1", "[::1]]", "gw]"} {
 		res, body := w.ask("GET /api/public/x HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
 		wantProblem(t, res, body, 400, fault.Malformed)
 	}
@@ -196,14 +197,19 @@ func TestPipeline_SP4HostsThatAreNone(t *testing.T) {
 func TestPipeline_FramingsThatPass(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, request := range map[string]string{
-		"a chunked body":         "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-User-Id: evil\r\n\r\n",
-		"a body that is a head":  "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 46\r\n\r\n" + smuggled[:46],
-		"the same, by net/http":  "POST /api/public/x HTTP/1.1\r\nHost: gw\r\n" + byNetHTTP + "Content-Length: 46\r\n\r\n" + smuggled[:46],
-		"HTTP/1.0, kept alive":   "POST /api/public/x HTTP/1.0\r\nHost: gw\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
-		"a field beyond ASCII":   "GET /api/public/x HTTP/1.1\r\nHost: gw\r\nX: \xc3\xbc\xff\r\n\r\n",
-		"a length with a tab":    "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length:\t5 \r\n\r\nhello",
-		"an absolute target":     "GET http://gw/api/public/x HTTP/1.1\r\nHost: gw\r\n\r\n",
-		"a question and no body": "GET /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n",
+		"a chunked body":           "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-User-Id: evil\r\n\r\n",
+		"a body that is a head":    "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 46\r\n\r\n" + smuggled[:46],
+		"the same, by net/http":    "POST /api/public/x HTTP/1.1\r\nHost: gw\r\n" + byNetHTTP + "Content-Length: 46\r\n\r\n" + smuggled[:46],
+		"HTTP/1.0, kept alive":     "POST /api/public/x HTTP/1.0\r\nHost: gw\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+		"a field beyond ASCII":     "GET /api/public/x HTTP/1.1\r\nHost: gw\r\nX: \xc3\xbc\xff\r\n\r\n",
+		"a length with a tab":      "POST /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length:\t5 \r\n\r\nhello",
+		"an absolute target":       "GET http://gw/api/public/x HTTP/1.1\r\nHost: gw\r\n\r\n",
+		"an absolute one, in caps": "GET HTTP://GW:8080/api/public/x HTTP/1.1\r\nX: y\r\nHost: gw:8080\r\n\r\n",
+		"an IPv6 address":          "GET /api/public/x HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n",
+		"an IPv6 address alone":    "GET /api/public/x HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n\r\n",
+		"a port that is empty":     "GET /api/public/x HTTP/1.1\r\nHost: gw:\r\n\r\n",
+		"a port":                   "GET /api/public/x HTTP/1.1\r\nHost: gw_1.example.:65535\r\n\r\n",
+		"a question and no body":   "GET /api/public/x HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := w.dial(t)
