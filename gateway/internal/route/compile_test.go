@@ -254,7 +254,7 @@ func TestCompile_RefusesAnUpstream(t *testing.T) {
 			}
 		})
 	}
-	for _, target := range []string{"", "a", "a:80", "ftp://a", "http://", "http://:80", "http://u:secret@a", "http://a/b", "http://a?b", "http://a?", "http://a#b", "http://a b", "unix:/x"} {
+	for _, target := range []string{"", "a", "a:80", "ftp://a", "http://", "http://:80", "http://u:secret@a", "http://a/b", "http://a?b", "http://a?", "http://a#b", "http://a b", "unix:/x", "http://a:", "http://a:0", "http://a:65536", "https://[::1]:99999"} {
 		t.Run("the target "+target, func(t *testing.T) {
 			u := upstream("service")
 			u.Targets = []string{target}
