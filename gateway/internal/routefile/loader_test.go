@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,6 +299,30 @@ func TestOpen_Paths(t *testing.T) {
 		_, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings()})
 		if err == nil || !strings.Contains(err.Error(), "nested deeper than 4") {
 			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a pipe into which nobody writes is waited for by nobody", func(t *testing.T) {
+		dir := folder(t, map[string]string{"a.yaml": one})
+		pipe := filepath.Join(dir, "pipe.yaml")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		opened := make(chan error, 1)
+		go func() {
+			_, err := routefile.Open(routefile.Config{Paths: []string{dir}, Settings: settings()})
+			opened <- err
+		}()
+		select {
+		case err := <-opened:
+			if err == nil || !strings.HasPrefix(err.Error(), pipe+": not a file") {
+				t.Errorf("got %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("it is waited for")
+			if w, err := os.OpenFile(pipe, os.O_WRONLY, 0); err == nil {
+				_ = w.Close()
+			}
+			<-opened
 		}
 	})
 	t.Run("several paths, one of them twice", func(t *testing.T) {

@@ -50,7 +50,7 @@ func readAll(paths []string) sources {
 		for _, name := range names {
 			if !known[name] {
 				known[name] = true
-				content, err := readFile(name)
+				content, err := readFile(name, name == path)
 				all = append(all, file{name: name, content: content, err: err})
 			}
 		}
@@ -114,7 +114,13 @@ func isFolder(path string, e os.DirEntry) bool {
 	return err == nil && info.IsDir()
 }
 
-func readFile(name string) (content []byte, err error) {
+// readFile reads a file. A pipe may be named by itself, as shells do, but none
+// is looked for in folders: to open one waits for somebody who writes into it,
+// and nothing would end that.
+func readFile(name string, named bool) (content []byte, err error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !named {
+		return nil, errors.New("not a file")
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, plain(err)
