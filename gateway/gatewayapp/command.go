@@ -2,7 +2,9 @@ package gatewayapp
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 
 	"gatehouse.internal/shared/config"
 	"gatehouse.internal/shared/httpx"
@@ -14,6 +16,9 @@ import (
 func Command(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "routes" {
 		return runRoutes(ctx, args[1:], environ, stdout)
+	}
+	if len(args) > 0 && args[0] != "config" {
+		return fmt.Errorf("unknown arguments %q; there are: config check, config print, routes COMMAND, or none to serve", strings.Join(args, " "))
 	}
 	var cfg Config
 	done, err := config.Command(&cfg, args, environ, stdout, EnvPrefix)

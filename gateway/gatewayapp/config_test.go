@@ -95,3 +95,13 @@ func TestConfig_complete(t *testing.T) {
 		t.Errorf("node ids %q and %q", c.NodeID, other.NodeID)
 	}
 }
+
+// Who mistypes a command is told of all that there are.
+func TestCommand_unknown(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"serve", "now"}, {"route", "lint"}} {
+		err := Command(t.Context(), args, goodEnviron(), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), strings.Join(args, " ")) || !strings.Contains(err.Error(), "config check") || !strings.Contains(err.Error(), "routes") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
