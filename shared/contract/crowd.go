@@ -3,6 +3,7 @@ package contract
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,8 +23,9 @@ const (
 	maxReportSpacing = 100 * time.Millisecond
 )
 
-// HeadPart is the part of the nodes to which one belongs.
+// HeadPart is the part of the nodes to which a node, or a Reporter, belongs.
 func HeadPart(node string) int {
+	node, _, _ = strings.Cut(node, "/")
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(node)) // never fails
 	return int(h.Sum32() % HeadParts)

@@ -9,6 +9,7 @@ const ReportVersion = 1
 type Report struct {
 	V         int     `json:"v"`
 	Node      string  `json:"node"`
+	Process   string  `json:"process,omitempty"` // chosen at random when it starts; "" from versions that know none
 	Nonce     string  `json:"nonce"` // never used before, not by an earlier life of the node either
 	Address   string  `json:"address"`
 	Version   string  `json:"version"` // of the program
@@ -17,6 +18,16 @@ type Report struct {
 	Head      uint64  `json:"head"`    // newest head it has heard of
 	AgeMillis float64 `json:"age_ms"`  // view age; negative while the node has never been fresh
 	Degraded  bool    `json:"degraded"`
+}
+
+// Reporter is whom a report is from, and under which a head echoes its nonce:
+// a process and not just a node, as two may have been given one node's id. Ids
+// hold no slash.
+func Reporter(node, process string) string {
+	if process == "" {
+		return node
+	}
+	return node + "/" + process
 }
 
 // HeadVersion is the newest format of Head that this code understands.
@@ -32,7 +43,7 @@ type Head struct {
 	Last      uint64            `json:"last"`
 	Oldest    uint64            `json:"oldest"` // numbers below no longer matter to anyone
 	Nodes     int               `json:"nodes"`  // how many the sequencer knows of, for ReportPeriod
-	Nonces    map[string]string `json:"nonces"` // by node
+	Nonces    map[string]string `json:"nonces"` // by Reporter
 }
 
 // RepairRequest asks for the numbers From to To of an epoch. The answer is one

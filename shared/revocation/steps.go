@@ -112,7 +112,7 @@ func (s *Steps) Renew() {
 func (s *Steps) Report() ([]byte, error) {
 	at := s.View.Progress.Position()
 	report := contract.Report{
-		V: contract.ReportVersion, Node: s.View.Node, Nonce: *s.nonce.Load(), Address: s.Address, Version: s.Version,
+		V: contract.ReportVersion, Node: s.View.Node, Process: s.View.process, Nonce: *s.nonce.Load(), Address: s.Address, Version: s.Version,
 		Epoch: at.Epoch, Applied: at.Applied, Head: at.Head, AgeMillis: -1, Degraded: true,
 	}
 	if age, known := s.View.Progress.Age(); known {

@@ -1,6 +1,8 @@
 package revocation
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +18,7 @@ import (
 type View struct {
 	Set      *Set
 	Progress *Progress
-	Node     string // this node's id, under which heads echo its nonces
+	Node     string // this node's id
 	Keys     EventKeys
 	// Applied is told of the entries of a batch once the set holds them, so
 	// that what goes on for long can end without asking again and again. It may
@@ -24,12 +26,24 @@ type View struct {
 	// entries, and is set before the first message is taken in. It may be nil.
 	Applied func(entries []contract.Entry)
 
-	crowd atomic.Int64 // how many nodes there are, by the newest head
+	process string       // tells it from others that were given the same id
+	crowd   atomic.Int64 // how many nodes there are, by the newest head
 }
 
 // NewView returns an empty view of the node.
 func NewView(node string, keys EventKeys, now func() time.Time) *View {
-	return &View{Set: NewSet(), Progress: NewProgress(now), Node: node, Keys: keys}
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return &View{Set: NewSet(), Progress: NewProgress(now), Node: node, Keys: keys, process: hex.EncodeToString(random[:])}
+}
+
+// echo is the nonce for this node in a head. An auth-service that does not know
+// of processes goes by the id of the node alone.
+func (v *View) echo(h *contract.Head) string {
+	if nonce, has := h.Nonces[contract.Reporter(v.Node, v.process)]; has {
+		return nonce
+	}
+	return h.Nonces[v.Node]
 }
 
 // TakeBatch opens a sealed batch, adds its entries and moves the watermark. It
@@ -67,7 +81,7 @@ func (v *View) TakeHead(message []byte) (Outcome, error) {
 		return HeadSeen, fmt.Errorf("head version %d: %w", h.V, contract.ErrNewerFormat)
 	}
 	v.crowd.Store(int64(h.Nodes))
-	return v.Progress.Head(&h, h.Nonces[v.Node]), nil
+	return v.Progress.Head(&h, v.echo(&h)), nil
 }
 
 // Reason puts an error of TakeBatch or TakeHead into one of a few words, for a

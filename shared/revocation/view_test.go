@@ -136,6 +136,35 @@ func TestView_TakeHead(t *testing.T) {
 	}
 }
 
+// A head echoes nonces by process; one from an auth-service that knows of none
+// does by node (above).
+func TestView_TakeHead_of_two_processes_with_one_id(t *testing.T) {
+	is := newIssuer(t, "e1")
+	nonces := map[string]string{}
+	var twins []*View
+	for range 2 {
+		v := NewView("node-1", is, time.Now)
+		steps := &Steps{View: v, Now: time.Now}
+		steps.Renew()
+		data, err := steps.Report()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r contract.Report
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Fatal(err)
+		}
+		nonces[contract.Reporter(r.Node, r.Process)] = r.Nonce
+		twins = append(twins, v)
+	}
+	head := is.head(t, contract.Head{V: 1, Epoch: 1, Oldest: 1, Nonces: nonces})
+	for i, v := range twins {
+		if outcome, err := v.TakeHead(head); err != nil || outcome != HeadCovered {
+			t.Errorf("process %d: outcome %d, error %v", i, outcome, err)
+		}
+	}
+}
+
 func FuzzView_TakeBatch(f *testing.F) {
 	is := newIssuer(f, "e1")
 	f.Add(is.batch(sessionBatch(1, 1, 7)), false)

@@ -68,12 +68,12 @@ func (s *Sequencer) announce(ctx context.Context, current state, nodes int) erro
 // parted divides the nonces by the part to which their node belongs.
 func parted(nonces map[string]string) map[int]map[string]string {
 	parts := make(map[int]map[string]string, contract.HeadParts)
-	for node, nonce := range nonces {
-		part := contract.HeadPart(node)
+	for reporter, nonce := range nonces {
+		part := contract.HeadPart(reporter)
 		if parts[part] == nil {
 			parts[part] = make(map[string]string, len(nonces)/contract.HeadParts+1)
 		}
-		parts[part][node] = nonce
+		parts[part][reporter] = nonce
 	}
 	return parts
 }

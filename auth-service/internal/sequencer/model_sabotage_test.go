@@ -13,7 +13,7 @@ import (
 type sabotage struct {
 	noGapCheck    bool // a batch says that the numbers before it do not matter
 	noEcho        bool // a head seems to echo the newest nonce of whoever gets it
-	reusedNonces  bool // a node's lives use the same nonces
+	reusedNonces  bool // a node's lives use the same nonces, and the same name
 	lateNonces    bool // a head echoes what has been received when it is sent
 	lateRedisTime bool // a proof names the time at which it is written
 	hiddenRestore bool // a database that was restored cannot be told from before
@@ -56,7 +56,7 @@ func (s sabotage) reportSent(n *node, data []byte) []byte {
 	}
 	_, count, _ := strings.Cut(r.Nonce, "-")
 	n.byCount[count] = r.Nonce
-	r.Nonce = count
+	r.Nonce, r.Process = count, ""
 	return encoded(r)
 }
 

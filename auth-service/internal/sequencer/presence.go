@@ -1,6 +1,7 @@
 package sequencer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -22,7 +23,8 @@ const (
 )
 
 // Presence knows the gateway nodes from their reports: which are alive, how
-// far each has come, and the newest nonce of each.
+// far each has come, and the newest nonce of each. A node is a process: two that
+// go by one id are two nodes, each with its own nonce and waited for on its own.
 type Presence struct {
 	now func() time.Time
 	log *slog.Logger
@@ -32,7 +34,8 @@ type Presence struct {
 	seldom  revocation.Seldom // what of a flood is written to the log
 
 	mu      sync.Mutex
-	nodes   map[string]seenNode
+	nodes   map[string]seenNode // by contract.Reporter
+	latest  map[string]string   // of the reporters that go by one id, the one heard last
 	waiting map[*arrival]struct{}
 }
 
@@ -41,7 +44,7 @@ type Presence struct {
 // the nodes.
 type arrival struct {
 	epoch, number uint64
-	lacking       map[string]struct{} // live nodes that have not applied it
+	lacking       map[string]struct{} // live reporters that have not applied it
 	done          chan struct{}       // closed when lacking is empty
 }
 
@@ -49,6 +52,8 @@ type seenNode struct {
 	report contract.Report
 	at     time.Time
 }
+
+func (n *seenNode) reporter() string { return contract.Reporter(n.report.Node, n.report.Process) }
 
 // has is true if the node has applied the number of the epoch. A node that is
 // in a newer one may have learnt of that before it came to the number.
@@ -58,7 +63,7 @@ func (n *seenNode) has(epoch, number uint64) bool {
 
 // NewPresence returns a Presence that knows no node.
 func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
-	return &Presence{now: now, log: log, nodes: map[string]seenNode{}, waiting: map[*arrival]struct{}{}}
+	return &Presence{now: now, log: log, nodes: map[string]seenNode{}, latest: map[string]string{}, waiting: map[*arrival]struct{}{}}
 }
 
 // Take takes in a node's report, in JSON. Reports are not signed: a false one
@@ -66,23 +71,25 @@ func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
 // make a node accept a token.
 func (p *Presence) Take(data []byte) {
 	var r contract.Report
-	if err := json.Unmarshal(data, &r); err != nil || r.Node == "" || len(r.Node) > 128 || len(r.Nonce) > 128 {
+	if err := json.Unmarshal(data, &r); err != nil || r.Node == "" || len(r.Node) > 128 || len(r.Process) > 32 || len(r.Nonce) > 128 {
 		p.refused("it cannot be read")
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	before, known := p.nodes[r.Node]
+	reporter := contract.Reporter(r.Node, r.Process)
+	before, known := p.nodes[reporter]
 	if !known && len(p.nodes) >= maxNodes {
-		maps.DeleteFunc(p.nodes, func(_ string, n seenNode) bool { return !p.live(&n, now) })
+		p.forgetIf(func(n *seenNode) bool { return !p.live(n, now) })
 		if len(p.nodes) >= maxNodes {
 			p.refused("too many nodes")
 			return
 		}
 	}
 	node := seenNode{r, now}
-	p.nodes[r.Node] = node
+	p.nodes[reporter] = node
+	p.tellTwins(r.Node, reporter, known)
 	if !known && p.arrived != nil {
 		p.arrived()
 	}
@@ -92,6 +99,28 @@ func (p *Presence) Take(data []byte) {
 			close(a.done)
 		}
 	}
+}
+
+// tellTwins tells of two processes that go by one id. After a restart the old
+// one is heard no more, so it is those that take turns. p.mu is held.
+func (p *Presence) tellTwins(node, reporter string, known bool) {
+	if last := p.latest[node]; known && last != reporter {
+		if leftOut, write := p.seldom.Next("twins", p.now()); write {
+			p.log.Warn("two gateways go by one id; give each its own GATEWAY_NODE_ID", "node", node, "left_out", leftOut)
+		}
+	}
+	p.latest[node] = reporter
+}
+
+// forgetIf forgets the nodes that are chosen. p.mu is held.
+func (p *Presence) forgetIf(chosen func(*seenNode) bool) {
+	maps.DeleteFunc(p.nodes, func(reporter string, n seenNode) bool {
+		gone := chosen(&n)
+		if gone && p.latest[n.report.Node] == reporter {
+			delete(p.latest, n.report.Node)
+		}
+		return gone
+	})
 }
 
 // refused tells of a report that changes nothing. Anybody who may report can
@@ -113,18 +142,18 @@ func (p *Presence) live(n *seenNode, now time.Time) bool {
 func (a *arrival) heard(n *seenNode, arrived bool) bool {
 	if !n.has(a.epoch, a.number) {
 		if arrived {
-			a.lacking[n.report.Node] = struct{}{}
+			a.lacking[n.reporter()] = struct{}{}
 		}
 		return false
 	}
-	delete(a.lacking, n.report.Node)
+	delete(a.lacking, n.reporter())
 	return len(a.lacking) == 0
 }
 
 // snapshot is what the nodes have said up to a moment.
 type snapshot struct {
 	nodes    int               // how many are known
-	nonces   map[string]string // the newest of each
+	nonces   map[string]string // the newest of each, by contract.Reporter
 	epoch    uint64            // the newest epoch of a live node
 	furthest uint64            // the highest number applied in that epoch
 }
@@ -135,13 +164,10 @@ func (p *Presence) snapshot() snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
+	p.forgetIf(func(n *seenNode) bool { return now.Sub(n.at) > forgetAge })
 	out := snapshot{nonces: make(map[string]string, len(p.nodes))}
-	for id, n := range p.nodes {
-		if now.Sub(n.at) > forgetAge {
-			delete(p.nodes, id)
-			continue
-		}
-		out.nonces[id] = n.report.Nonce
+	for reporter, n := range p.nodes {
+		out.nonces[reporter] = n.report.Nonce
 		if n.report.Epoch > out.epoch {
 			out.epoch, out.furthest = n.report.Epoch, 0
 		}
@@ -164,7 +190,7 @@ func (p *Presence) List() []contract.Report {
 			out = append(out, n.report)
 		}
 	}
-	slices.SortFunc(out, func(a, b contract.Report) int { return strings.Compare(a.Node, b.Node) })
+	slices.SortFunc(out, func(a, b contract.Report) int { return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Process, b.Process)) })
 	return out
 }
 
@@ -182,13 +208,13 @@ func (p *Presence) count(epoch, number uint64) (nodes, applied int) {
 func (p *Presence) lacking(epoch, number uint64) (live int, lacking map[string]struct{}) {
 	now := p.now()
 	lacking = map[string]struct{}{}
-	for id, n := range p.nodes {
+	for reporter, n := range p.nodes {
 		if !p.live(&n, now) {
 			continue
 		}
 		live++
 		if !n.has(epoch, number) {
-			lacking[id] = struct{}{}
+			lacking[reporter] = struct{}{}
 		}
 	}
 	return live, lacking

@@ -121,6 +121,52 @@ func TestPresence_Wait_includes_a_node_that_comes_meanwhile(t *testing.T) {
 	})
 }
 
+// Two processes that were given one id are waited for one by one, and each
+// finds its own nonce in the head; what only one of them has applied is not
+// applied by the other.
+func TestPresence_I1_two_processes_of_one_id_are_two_nodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var written bytes.Buffer
+		p := NewPresence(time.Now, slog.New(slog.NewTextHandler(&written, nil)))
+		say := func(process string, number uint64) {
+			p.Take(encoded(contract.Report{V: contract.ReportVersion, Node: "same", Process: process, Nonce: "of " + process, Epoch: 1, Applied: number}))
+		}
+		say("a", 6)
+		if written.Len() > 0 {
+			t.Errorf("one process: %s", written.String())
+		}
+		say("b", 6) // may be the same node after a restart
+		say("b", 6)
+		if written.Len() > 0 {
+			t.Errorf("a restart: %s", written.String())
+		}
+		a := ask(p, 7)
+		say("a", 7)
+		synctest.Wait()
+		if a.done {
+			t.Fatalf("answered although one of the two has not applied it: %+v", a)
+		}
+		say("b", 7)
+		synctest.Wait()
+		if !a.done || a.nodes != 2 || a.applied != 2 {
+			t.Errorf("got %+v", a)
+		}
+		if lines := strings.Count(written.String(), "\n"); lines != 1 || !strings.Contains(written.String(), "node=same") {
+			t.Errorf("logged %d lines, want 1: %s", lines, written.String())
+		}
+		if list := p.List(); len(list) != 2 || list[0].Node != "same" || list[1].Node != "same" {
+			t.Errorf("the list is %+v", list)
+		}
+		if nonces := p.snapshot().nonces; nonces["same/a"] != "of a" || nonces["same/b"] != "of b" {
+			t.Errorf("the nonces are %v", nonces)
+		}
+		time.Sleep(forgetAge + time.Second)
+		if p.snapshot(); len(p.nodes)+len(p.latest) != 0 {
+			t.Errorf("%v and %v are not forgotten", p.nodes, p.latest)
+		}
+	})
+}
+
 func TestPresence_a_node_of_many_may_report_more_rarely(t *testing.T) {
 	bubble(t, func(t *testing.T, p *Presence) {
 		for i := range 1000 {

@@ -15,9 +15,21 @@ import (
 )
 
 func TestSequencer_I1_a_revoking_call_answers_when_every_node_has_applied(t *testing.T) {
+	answersWhenAllHaveApplied(t, func(s *system) []*revocation.View { return nodes(s, 3) })
+}
+
+// Nodes that were given one id by mistake are as fresh as any, and are waited
+// for one by one.
+func TestSequencer_I1_a_revoking_call_waits_for_every_process_of_one_id(t *testing.T) {
+	answersWhenAllHaveApplied(t, func(s *system) []*revocation.View {
+		return []*revocation.View{s.node("same"), s.node("same"), s.node("same")}
+	})
+}
+
+func answersWhenAllHaveApplied(t *testing.T, three func(s *system) []*revocation.View) {
 	each(t, func(s *system) {
 		q, _ := s.sequencer()
-		views := nodes(s, 3)
+		views := three(s)
 		s.eventually("three fresh nodes", 15*time.Second, func() bool { return fresh(views...)() && len(q.Presence.List()) == 3 })
 		whole := 0
 		for range 20 {
