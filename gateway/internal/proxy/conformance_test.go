@@ -223,11 +223,16 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// other carries requests by net/http's transport, as Transport has it do.
+type other struct{ by *http.Transport }
+
+func (o other) RoundTrip(r *http.Request) (*http.Response, error) { return carryOther(o.by, r) }
+
 func bothTransports(t *testing.T) map[string]http.RoundTripper {
 	t.Helper()
 	transport := NewTransport(TransportOptions{Timeout: 300 * time.Millisecond})
 	t.Cleanup(func() { _ = transport.Close() })
-	return map[string]http.RoundTripper{"h1": transport.plain, "net/http": transport.now.Load().http1}
+	return map[string]http.RoundTripper{"h1": transport.plain, "net/http": other{transport.now.Load().http1}}
 }
 
 // outcome sends a request and tells what becomes of the answer.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"sync"
@@ -33,17 +32,23 @@ func (c *upstreamConn) CloseWrite() error {
 	return c.Close()
 }
 
+// newUpstreamConn returns one whose first answer is to come.
+func newUpstreamConn(conn net.Conn) *upstreamConn {
+	return &upstreamConn{Conn: conn, head: headCheck{active: true}}
+}
+
+// await has what comes next read as the head of an answer. It is called before
+// a request is sent.
+func (c *upstreamConn) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.head = headCheck{active: true}
+}
+
 // Write writes within writePause.
 func (c *upstreamConn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(writePause)); err != nil {
 		return 0, err
-	}
-	if startsRequest(p) {
-		c.mu.Lock()
-		if !c.head.switched {
-			c.head = headCheck{active: true}
-		}
-		c.mu.Unlock()
 	}
 	return c.Conn.Write(p)
 }
@@ -63,29 +68,12 @@ func (c *upstreamConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// startsRequest reports whether a write begins with the head of a request. The
-// transport writes a head from the start of its buffer, so this is exact for
-// every request. A body that looks the same makes the check start over, by
-// which a client can at most spoil an answer of its own that came early.
-func startsRequest(p []byte) bool {
-	if len(p) == 0 || p[0] < 'A' || p[0] > 'Z' {
-		return false
-	}
-	end := bytes.IndexByte(p, '\n')
-	if end < 0 { // a request line longer than the buffer
-		end = len(p)
-		return bytes.IndexByte(p[:min(end, 16)], ' ') > 0
-	}
-	return bytes.HasSuffix(p[:end], []byte(" HTTP/1.1\r"))
-}
-
 // headCheck follows the heads of an answer: the interim ones, and the final
 // one, after which it stops.
 type headCheck struct {
-	active   bool
-	switched bool   // what follows is not HTTP
-	head     []byte // what has come of it
-	scan     h1.Scan
+	active bool
+	head   []byte // what has come of it
+	scan   h1.Scan
 }
 
 // take looks at what has come. A head that is too large is net/http's to
@@ -107,8 +95,8 @@ func (c *headCheck) take(p []byte) error {
 		if err != nil {
 			return err
 		}
-		switched := head.Status == http.StatusSwitchingProtocols
-		*c = headCheck{active: head.Status < 200 && !switched, switched: switched, head: c.head[n:]}
+		interim := head.Status < 200 && head.Status != http.StatusSwitchingProtocols
+		*c = headCheck{active: interim, head: c.head[n:]}
 	}
 	c.head = nil
 	return nil

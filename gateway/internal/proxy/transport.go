@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,17 +170,50 @@ func (t *Transport) RoundTrip(out *http.Request) (*http.Response, error) {
 }
 
 // carryOther uses net/http's transport, and has it do what h1 does: tell the
-// context of interim answers, and add no User-Agent.
+// context of interim answers, add no User-Agent, read the head of each answer
+// strictly, and give answers without a body none to read.
 func carryOther(by *http.Transport, out *http.Request) (*http.Response, error) {
 	if _, has := out.Header["User-Agent"]; !has {
 		out.Header["User-Agent"] = nil
 	}
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if conn, ours := info.Conn.(*upstreamConn); ours { // those of HTTP/2 are not
+			conn.await()
+		}
+	}}
 	if informed, ok := out.Context().(h1.Informed); ok {
 		told := &interim{to: informed}
 		defer told.end()
-		out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: told.got}))
+		trace.Got1xxResponse = told.got
 	}
-	return by.RoundTrip(out)
+	res, err := by.RoundTrip(out.WithContext(httptrace.WithClientTrace(out.Context(), trace)))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it is the transport's own
+	}
+	if !oneLength(res) {
+		_ = res.Body.Close()
+		return nil, errLengths
+	}
+	if out.Method == http.MethodHead {
+		_ = res.Body.Close()
+		res.Body = http.NoBody // which that of HTTP/2 is not
+	}
+	return res, nil
+}
+
+var errLengths = errors.New("the answer's Content-Length is not one number")
+
+// oneLength reports whether an answer says at most once, in a number, how long
+// it is: of several net/http takes none in HTTP/2, and passes all of them on.
+func oneLength(res *http.Response) bool {
+	switch lengths := res.Header["Content-Length"]; len(lengths) {
+	case 0:
+		return true
+	case 1:
+		_, err := strconv.ParseUint(lengths[0], 10, 63)
+		return err == nil
+	}
+	return false
 }
 
 // interim passes on interim answers until the call has returned.
@@ -247,7 +281,7 @@ func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	return &upstreamConn{Conn: conn}, nil
+	return newUpstreamConn(conn), nil
 }
 
 // secure makes the TLS connection here, so that the scan of heads sees what is
@@ -257,7 +291,7 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	return &upstreamConn{Conn: conn}, nil
+	return newUpstreamConn(conn), nil
 }
 
 // http2 makes a TLS connection on which both ends have agreed on HTTP/2.
