@@ -170,7 +170,11 @@ func TestRest_reads_behind_the_handler_are_over(t *testing.T) {
 		if whole := sent == "hello"; res.Close == whole || (err == nil) != whole && !errors.Is(err, http.ErrBodyReadAfterClose) {
 			t.Errorf("%s: %v, a read under way: %v", name, res.Header, err)
 		}
-		if !res.Close {
+		if res.Close {
+			if !c.ended() { // and the request has, before it
+				t.Errorf("%s: the connection goes on", name)
+			}
+		} else {
 			c.say(hi)
 			if _, body := c.answer("GET"); body != "hello /hi" {
 				t.Errorf("%s: the next: %q", name, body)
