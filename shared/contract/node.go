@@ -10,7 +10,7 @@ type Report struct {
 	V         int     `json:"v"`
 	Node      string  `json:"node"`
 	Process   string  `json:"process,omitempty"` // chosen at random when it starts; "" from versions that know none
-	Nonce     string  `json:"nonce"` // never used before, not by an earlier life of the node either
+	Nonce     string  `json:"nonce"`             // never used before, not by an earlier life of the node either
 	Address   string  `json:"address"`
 	Version   string  `json:"version"` // of the program
 	Epoch     uint64  `json:"epoch"`

@@ -190,7 +190,9 @@ func (p *Presence) List() []contract.Report {
 			out = append(out, n.report)
 		}
 	}
-	slices.SortFunc(out, func(a, b contract.Report) int { return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Process, b.Process)) })
+	slices.SortFunc(out, func(a, b contract.Report) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Process, b.Process))
+	})
 	return out
 }
 
