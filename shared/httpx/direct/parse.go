@@ -82,8 +82,12 @@ func (q *request) fields(text string) bool {
 	q.header = make(http.Header, count)
 	values := make([]string, 0, count)
 	for text != "" {
-		var line string
-		line, text, _ = strings.Cut(text, "\r\n")
+		end := strings.IndexByte(text, '\n') // all of it ends in CRLF
+		if end < 1 || text[end-1] != '\r' {
+			return false
+		}
+		line := text[:end-1]
+		text = text[end+1:]
 		colon := strings.IndexByte(line, ':')
 		if colon <= 0 || !isName(line[:colon]) || !framing.FieldValue(line[colon+1:]) {
 			return false
