@@ -142,6 +142,9 @@ func TestServe_AnswersKeepWhatTheUpstreamSays(t *testing.T) {
 		h.Add("Set-Cookie", "a=1; Path=/")
 		h.Add("Set-Cookie", "__Host-access=planted; Path=/; Secure")
 		h.Add("Set-Cookie", " __secure-refresh=planted")
+		h.Add("Set-Cookie", "__Secure-Device=planted")
+		h.Add("Set-Cookie", "=__Host-access=planted") // without a name; sent back as if it had one
+		h.Add("Set-Cookie", " = __Secure-device=planted; Path=/")
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	f := newFront(t, up.URL)
@@ -158,8 +161,8 @@ func TestServe_AnswersKeepWhatTheUpstreamSays(t *testing.T) {
 	}
 	f = tunedFront(t, Options{Issuer: true}, up.URL)
 	res, _ = f.ask(t, get)
-	if got := len(res.Header["Set-Cookie"]); got != 3 {
-		t.Errorf("the issuer set %d cookies of 3", got)
+	if got := len(res.Header["Set-Cookie"]); got != 6 {
+		t.Errorf("the issuer set %d cookies of 6", got)
 	}
 }
 

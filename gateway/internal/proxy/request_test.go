@@ -147,6 +147,8 @@ func TestServe_Cookies(t *testing.T) {
 		{"others keep their bytes", `a=1;b="x y" ;  c`, `a=1;b="x y" ;  c`, false},
 		{"both of ours go", "a=1; __Host-access=t; __Secure-refresh=r; b=2", "a=1; b=2", false},
 		{"the issuer gets the refresh token", "__Host-access=t; __Secure-refresh=r", "__Secure-refresh=r", true},
+		{"what tells a device is for the issuer", "__Secure-device=d; a=1", "a=1", false},
+		{"who gets it", "__Secure-device=d; a=1", "__Secure-device=d; a=1", true},
 		{"in every case", "__HOST-access=t; __host-ACCESS=t;__secure-refresh=r", "", false},
 		{"without spaces and twice", "__Host-access=t;a=1;__Host-access = u", "a=1", false},
 		{"a name that only begins so stays", "__Host-access2=t", "__Host-access2=t", false},
