@@ -176,9 +176,13 @@ func carryOther(by *http.Transport, out *http.Request) (*http.Response, error) {
 	if _, has := out.Header["User-Agent"]; !has {
 		out.Header["User-Agent"] = nil
 	}
+	ctx, giveUp := context.WithCancel(out.Context())
+	var tries atomic.Int32
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if conn, ours := info.Conn.(*upstreamConn); ours { // those of HTTP/2 are not
 			conn.await()
+		} else if tries.Add(1) > maxTries {
+			giveUp()
 		}
 	}}
 	if informed, ok := out.Context().(h1.Informed); ok {
@@ -186,8 +190,12 @@ func carryOther(by *http.Transport, out *http.Request) (*http.Response, error) {
 		defer told.end()
 		trace.Got1xxResponse = told.got
 	}
-	res, err := by.RoundTrip(out.WithContext(httptrace.WithClientTrace(out.Context(), trace)))
+	res, err := by.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
+		giveUp()
+		if tries.Load() > maxTries {
+			return nil, errRefuses
+		}
 		return nil, err //nolint:wrapcheck // it is the transport's own
 	}
 	if !oneLength(res) {
@@ -200,6 +208,13 @@ func carryOther(by *http.Transport, out *http.Request) (*http.Response, error) {
 	}
 	return res, nil
 }
+
+// maxTries is how often net/http's transport may send a request to an HTTP/2
+// target that refuses to look at it: again at once, which is right where the
+// connection was about to end. Left alone it would go on for a minute.
+const maxTries = 2
+
+var errRefuses = errors.New("the target refuses requests")
 
 var errLengths = errors.New("the answer's Content-Length is not one number")
 
