@@ -199,6 +199,7 @@ func (p *pipeline) forward(q *request) error {
 		WebSocket: q.route.WebSocket, MaxBody: q.route.MaxBody, MaxStaleness: q.route.MaxStaleness,
 		EndAtExpiry: q.route.EndAtExpiry, Total: q.route.Total, Compress: q.route.Compress,
 	}
+	q.call.Taken, q.call.Put = q.route.Rewritten(q.path)
 	if q.route.Assertion != "" && q.claims != nil {
 		var err error
 		if q.call.Assertion, err = p.sign(q.token, q.claims, q.route.Assertion); err != nil {

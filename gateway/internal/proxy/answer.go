@@ -22,6 +22,7 @@ func (x *exchange) prepare(res *http.Response) error {
 		return errNoStatus
 	}
 	x.clean(res.Header)
+	x.locate(res.Header)
 	if x.call.ResponseHeaders != nil {
 		x.call.ResponseHeaders.Apply(res.Header)
 	}

@@ -13,6 +13,9 @@ type Call struct {
 	// Path is the path for the upstream, in the very bytes that were authorised
 	// (but for the route's own rewrite). It begins with a slash.
 	Path string
+	// Taken is the beginning of the client's path for which Put stands in Path;
+	// both are empty where nothing was rewritten.
+	Taken, Put string
 	// Query is what stood behind the first question mark; HasQuery tells an
 	// empty query from none.
 	Query    string

@@ -21,7 +21,7 @@ type outHeader struct {
 }
 
 // ownFields is how many fields the gateway says at most.
-const ownFields = 16
+const ownFields = 20
 
 // fewFields is how many fields a map of Go holds without a table of hashes.
 const fewFields = 8
@@ -139,6 +139,9 @@ func join(roles []string) string {
 func (h *outHeader) setPath(call *Call, via string) {
 	if call.Origin.Chain != "" {
 		h.say("X-Forwarded-For", call.Origin.Chain)
+	}
+	if call.Taken != "" && call.Put == "" {
+		h.say("X-Forwarded-Prefix", call.Taken)
 	}
 	h.say("X-Forwarded-Host", call.Origin.Host)
 	h.say("X-Forwarded-Proto", call.Origin.Proto)

@@ -157,19 +157,26 @@ func (r *Route) ForwardPath(path string) string {
 	if r.strip == 0 && r.Rewrite.ReplacePrefix == "" {
 		return path
 	}
-	for range r.strip {
-		next := strings.IndexByte(path[1:], '/')
-		if next < 0 {
-			path = ""
-			break
-		}
-		path = path[1+next:]
-	}
-	path = strings.TrimSuffix(r.Rewrite.ReplacePrefix, "/") + path
-	if path == "" {
+	taken, put := r.Rewritten(path)
+	if path = put + path[len(taken):]; path == "" {
 		return "/"
 	}
 	return path
+}
+
+// Rewritten gives the beginning that ForwardPath takes off a path, and what it
+// puts in its place, both without a slash at the end.
+func (r *Route) Rewritten(path string) (taken, put string) {
+	end := 0
+	for range r.strip {
+		next := strings.IndexByte(path[end+1:], '/')
+		if next < 0 {
+			end = len(path)
+			break
+		}
+		end += 1 + next
+	}
+	return path[:end], strings.TrimSuffix(r.Rewrite.ReplacePrefix, "/")
 }
 
 // publicMethods is the value of the Allow field for the gateway as a whole.
