@@ -43,6 +43,7 @@ type clientBody struct {
 	whole   bool  // nothing more is to come
 	err     error // what the client did wrong
 	closed  bool
+	ended   bool // a read, by Close
 }
 
 // open makes the body that of a client, who sends it by src.
@@ -154,10 +155,19 @@ func (b *clientBody) Close() error {
 	if b.ends && !b.whole {
 		b.closed = true
 		if b.reading {
+			b.ended = true
 			_ = b.client.SetReadDeadline(time.Unix(1, 0))
 		}
 	}
 	return nil
+}
+
+// endedByClose reports whether Close has ended a read, and with it the client's
+// request.
+func (b *clientBody) endedByClose() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
 }
 
 // again opens a body once more that a transport has closed without having read

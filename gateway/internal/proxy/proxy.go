@@ -90,6 +90,9 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, call *Call) error 
 	out := x.outgoing(r)
 	x.keepGiven()
 	defer x.finish()
+	if x.http1 && x.body.ends { // by HTTP/2 the client still says when it goes away
+		defer x.outliveBody()()
+	}
 	if call.Total > 0 && len(out.Header["Upgrade"]) == 0 {
 		defer x.limitTotal(call.Total)()
 	}
