@@ -20,6 +20,7 @@ const (
 	missedReports = 4 // a node that has missed so many is not live
 	forgetAge     = time.Minute
 	maxNodes      = 10_000
+	maxReport     = 2 << 10 // bytes, all of which are remembered
 )
 
 // Presence knows the gateway nodes from their reports: which are alive, how
@@ -70,6 +71,10 @@ func NewPresence(now func() time.Time, log *slog.Logger) *Presence {
 // can make a revoking call wait for its whole 250 ms or not at all, but never
 // make a node accept a token.
 func (p *Presence) Take(data []byte) {
+	if len(data) > maxReport {
+		p.refused("it is too large")
+		return
+	}
 	var r contract.Report
 	if err := json.Unmarshal(data, &r); err != nil || r.Node == "" || len(r.Node) > 128 || len(r.Process) > 32 || len(r.Nonce) > 128 {
 		p.refused("it cannot be read")

@@ -167,6 +167,26 @@ func TestPresence_I1_two_processes_of_one_id_are_two_nodes(t *testing.T) {
 	})
 }
 
+// What is remembered of a report is bounded, as anybody who may report at all can
+// send any.
+func TestPresence_takes_no_large_report(t *testing.T) {
+	p := NewPresence(time.Now, slog.New(slog.DiscardHandler))
+	fields := contract.Report{V: contract.ReportVersion, Node: strings.Repeat("n", 64), Process: strings.Repeat("f", 16), Nonce: strings.Repeat("f", 40), Address: strings.Repeat("a", 255), Version: strings.Repeat("v", 64)}
+	p.Take(encoded(fields))
+	for _, change := range []func(r *contract.Report){
+		func(r *contract.Report) { r.Address = strings.Repeat("a", 1<<16) },
+		func(r *contract.Report) { r.Version = strings.Repeat("v", 1<<16) },
+	} {
+		r := fields
+		r.Node = "other"
+		change(&r)
+		p.Take(encoded(r))
+	}
+	if list := p.List(); len(list) != 1 || list[0].Node != fields.Node {
+		t.Errorf("%d reports were taken", len(list))
+	}
+}
+
 func TestPresence_a_node_of_many_may_report_more_rarely(t *testing.T) {
 	bubble(t, func(t *testing.T, p *Presence) {
 		for i := range 1000 {
