@@ -25,10 +25,13 @@ func Command(ctx context.Context, args, environ []string, stdout, stderr io.Writ
 	if done || err != nil {
 		return err
 	}
-	tuneMemory(environ)
+	paced := tuneMemory(environ)
 	app, err := New(ctx, cfg, httpx.Log(stderr, cfg.LogLevel.String()))
 	if err != nil {
 		return err
+	}
+	if paced {
+		app.pacer = newPacer()
 	}
 	return app.Run(ctx)
 }

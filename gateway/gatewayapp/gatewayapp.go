@@ -57,6 +57,7 @@ type App struct {
 	routes       *routefile.Loader
 	health       *httpx.Health
 	certificates *acme.Certificates // nil unless they are issued by ACME
+	pacer        *pacer             // of garbage collection; nil if the operator has set a pace
 	server       *httpx.Server
 	ops          *httpx.Server
 }
@@ -213,6 +214,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.server.Part(),
 		{Name: "endless answers", Run: a.live.Leave},
 		{Name: "readiness", Run: a.drain, StopTimeout: a.cfg.DrainDelay + lifecycle.DefaultStopTimeout},
+	}
+	if a.pacer != nil {
+		parts = append([]lifecycle.Part{{Name: "pace of garbage collection", Run: a.pacer.run}}, parts...)
 	}
 	if a.certificates != nil {
 		parts = append([]lifecycle.Part{{Name: "certificates", Run: a.certificates.Run}}, parts...)

@@ -10,26 +10,23 @@ import (
 	"strings"
 )
 
-// collectEvery is GOGC where the operator says nothing: the heap may grow to
-// seven times of what lives before it is collected. A gateway's heap is small
-// and most of it dies with its request, so this saves an eighth of the
-// processor's time and more, for some tens of MiB.
-const collectEvery = 600
-
-// tuneMemory sets the pace of the garbage collector, unless the environment
-// has GOGC, and a limit to the memory, unless it has GOMEMLIMIT: four fifths of
-// what the process may have. Near the limit the collector runs more often, so
-// the larger heap cannot cost a container its life.
-func tuneMemory(environ []string) {
+// tuneMemory limits the memory, unless the environment has GOMEMLIMIT, to four
+// fifths of what the process may have, and begins with the collector's pace for
+// a small heap. It reports whether that pace is for a pacer to keep: not if the
+// environment has GOGC. Near the limit the collector runs more often, so the
+// heap cannot cost a container its life.
+func tuneMemory(environ []string) (paced bool) {
 	set := func(name string) bool {
 		return slices.ContainsFunc(environ, func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
-	}
-	if !set("GOGC") {
-		debug.SetGCPercent(collectEvery)
 	}
 	if !set("GOMEMLIMIT") {
 		debug.SetMemoryLimit(memoryLimit(os.ReadFile))
 	}
+	if set("GOGC") {
+		return false
+	}
+	debug.SetGCPercent(mostPercent)
+	return true
 }
 
 // memoryLimit is four fifths of the memory that the process's control group may

@@ -44,15 +44,19 @@ func TestMemoryLimit(t *testing.T) {
 func TestTuneMemory_leaves_what_the_operator_says(t *testing.T) {
 	percent, limit := debug.SetGCPercent(77), debug.SetMemoryLimit(1<<40)
 	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
-	tuneMemory([]string{"GOGC=77", "GOMEMLIMIT=1TiB"})
+	if tuneMemory([]string{"GOGC=77", "GOMEMLIMIT=1TiB"}) {
+		t.Error("a pace that was given would be changed")
+	}
 	if got := debug.SetGCPercent(77); got != 77 {
 		t.Errorf("GOGC is %d", got)
 	}
 	if got := debug.SetMemoryLimit(-1); got != 1<<40 {
 		t.Errorf("GOMEMLIMIT is %d", got)
 	}
-	tuneMemory(nil)
-	if got := debug.SetGCPercent(77); got != collectEvery {
+	if !tuneMemory(nil) {
+		t.Error("nobody keeps the pace")
+	}
+	if got := debug.SetGCPercent(77); got != mostPercent {
 		t.Errorf("GOGC is %d by itself", got)
 	}
 	if got := debug.SetMemoryLimit(-1); got == 1<<40 {
