@@ -20,26 +20,26 @@ type deadlines struct {
 
 // SetReadDeadline is for http.ResponseController. It holds for the body of
 // this request.
-func (a *answer) SetReadDeadline(t time.Time) error {
-	c := a.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.turn == nil || &c.turn.answer != a {
-		return errOver
-	}
-	return a.setRead(t)
-}
+func (a *answer) SetReadDeadline(t time.Time) error { return a.deadline(a.setRead, t) }
 
 // SetWriteDeadline is for http.ResponseController. It holds for this answer.
-func (a *answer) SetWriteDeadline(t time.Time) error {
+func (a *answer) SetWriteDeadline(t time.Time) error { return a.deadline(a.setWrite, t) }
+
+// deadline sets a deadline for this request, which must not meet the next one.
+func (a *answer) deadline(set func(time.Time) error, t time.Time) error {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.turn == nil || &c.turn.answer != a {
 		return errOver
 	}
+	return set(t)
+}
+
+// setWrite sets until when the answer may be written; the lock is held.
+func (a *answer) setWrite(t time.Time) error {
 	a.deadlines.write = true
-	return c.SetWriteDeadline(t)
+	return a.conn.SetWriteDeadline(t)
 }
 
 // setRead sets until when the body is waited for; the lock is held.
