@@ -136,23 +136,13 @@ func (q *request) field(name, value string) (keep, ok bool) {
 	return true, true
 }
 
-// maxLengthDigits keeps a Content-Length within 63 bits.
-const maxLengthDigits = 18
-
-// bodyLength reads a Content-Length in its one spelling: digits, and no zero
-// before others.
+// bodyLength reads a Content-Length in its one spelling, which has no zero before
+// other digits.
 func bodyLength(value string) (n int64, plain bool) {
-	if value == "" || len(value) > maxLengthDigits || value[0] == '0' && len(value) > 1 {
+	if len(value) > 1 && value[0] == '0' {
 		return 0, false
 	}
-	for i := range len(value) {
-		digit := value[i] - '0'
-		if digit > 9 {
-			return 0, false
-		}
-		n = n*10 + int64(digit)
-	}
-	return n, true
+	return framing.Number(value)
 }
 
 // likeNetHTTP does what net/http does to a header for old clients (RFC 9111

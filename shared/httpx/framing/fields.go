@@ -19,3 +19,19 @@ func Canonical(name string) string {
 	}
 	return name
 }
+
+// Number reads digits and nothing else, up to 18 of them, as a Content-Length
+// has (RFC 9110 section 8.6).
+func Number(text string) (int64, bool) {
+	if text == "" || len(text) > 18 {
+		return 0, false
+	}
+	var n int64
+	for i := range len(text) {
+		if !isDigit(text[i]) {
+			return 0, false
+		}
+		n = n*10 + int64(text[i]-'0')
+	}
+	return n, true
+}

@@ -84,7 +84,7 @@ func stay(h http.Header, most time.Duration) time.Duration {
 	for _, line := range h["Keep-Alive"] {
 		for element := range strings.SplitSeq(line, ",") {
 			name, value, _ := strings.Cut(trim(element), "=")
-			seconds, ok := number(value)
+			seconds, ok := framing.Number(value)
 			if !ok || !strings.EqualFold(name, "timeout") || seconds > int64(most/time.Second) {
 				continue
 			}

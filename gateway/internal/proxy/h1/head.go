@@ -151,7 +151,7 @@ func ParseHead(p []byte) (Head, error) {
 func (h *Head) frame(name, value string) error {
 	switch name {
 	case "Content-Length":
-		n, ok := number(value)
+		n, ok := framing.Number(value)
 		if !ok || h.Length >= 0 {
 			return errLength
 		}
@@ -166,21 +166,6 @@ func (h *Head) frame(name, value string) error {
 		return errFramedTwice
 	}
 	return nil
-}
-
-// number reads digits and nothing else, up to 18 of them.
-func number(text string) (int64, bool) {
-	if text == "" || len(text) > 18 {
-		return 0, false
-	}
-	var n int64
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(text[i]-'0')
-	}
-	return n, true
 }
 
 // cutField splits a line into a name and a value without the white space
